@@ -1,0 +1,97 @@
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::cluster::{HostName, ProfileName};
+use crate::emit::FORMATS;
+
+/// Makes cloud-init user-data for the hosts of one Docker cluster over a SoftEther VPN: the same input, the same bytes.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub render: Render,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a cluster.yaml to start from, its schema, secrets.yaml and .gitignore
+    Init(Init),
+    /// Check the cluster and every host's output, and tell their sizes
+    Check(Check),
+    /// Print the JSON Schema of cluster.yaml
+    Schema,
+    /// Print the passwords that people need
+    Secrets(Input),
+}
+
+/// What is read.
+#[derive(Debug, Args)]
+pub struct Input {
+    /// Cluster file, `-` for standard input [default: cluster.yaml, or the built-in cluster where there is none]
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Lay a value over the cluster file, such as vpn.endpoint=203.0.113.7
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Secrets file [default: secrets.yaml beside the cluster file]
+    #[arg(long, value_name = "FILE")]
+    pub secrets: Option<PathBuf>,
+    /// Fail where there are no secrets, instead of making them
+    #[arg(long)]
+    pub locked: bool,
+    /// Profiles to lay over the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub profiles: Option<PathBuf>,
+    /// Templates to lay over the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Render {
+    #[command(flatten)]
+    pub input: Input,
+    /// Render a host with this role, that any number of machines may boot as (manager and agent are short names)
+    #[arg(long = "role", value_name = "ROLE", value_parser = ProfileName::new, conflicts_with = "host",
+          required_unless_present = "host")]
+    pub roles: Vec<ProfileName>,
+    /// Render this host of the cluster
+    #[arg(long, value_name = "NAME", value_parser = HostName::new)]
+    pub host: Option<HostName>,
+    /// Output format
+    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].name,
+          value_parser = PossibleValuesParser::new(FORMATS.iter().map(|format| format.name)))]
+    pub format: String,
+    /// Write to a file, whole or not at all; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Where clients reach the vpn-server: a DNS name or an IPv4 address
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::cluster::Endpoint::new)]
+    pub endpoint: Option<crate::cluster::Endpoint>,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub input: Input,
+    /// For people or for programs
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: CheckFormat,
+}
+
+/// How `check` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// Lines for people
+    Text,
+    /// One JSON document
+    Json,
+}

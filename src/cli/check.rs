@@ -1,0 +1,177 @@
+//! `genhost check`: everything that can be known before a host boots.
+
+use serde::Serialize;
+
+use super::Outcome;
+use super::arguments::{Check, CheckFormat};
+use super::output;
+use super::report::{self, Record};
+use super::session::Session;
+use crate::cluster::{Cluster, ProfileName};
+use crate::diagnostic::{Diagnostic, Place, Problem};
+use crate::emit::FORMATS;
+use crate::load::Catalogue;
+use crate::render::{Engine, HostId, inspect, render};
+use crate::resolve::{Subject, resolve};
+use crate::secrets::Secrets;
+use crate::yaml::Located;
+
+/// The smallest limit of a known platform (EC2's): what fits it can be pasted anywhere.
+const ANYWHERE: usize = 16 << 10;
+
+#[derive(Debug, Serialize)]
+struct Line {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<ProfileName>,
+    id: HostId,
+    bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+    platform: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    hosts: Vec<Line>,
+    diagnostics: Vec<Record>,
+}
+
+/// Checks the cluster, and every host and role.
+pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
+    let mut faults = Vec::new();
+    let lines = match prepare(session, arguments) {
+        Ok((catalogue, cluster, secrets)) => {
+            faults.extend(session.endpoint_note(&cluster));
+            Checker { session, catalogue: &catalogue, cluster: &cluster, secrets: &secrets, faults: &mut faults }
+                .lines()
+        }
+        Err(found) => {
+            faults = found;
+            Vec::new()
+        }
+    };
+    let is_wrong = faults.iter().any(Diagnostic::is_error);
+    match arguments.format {
+        CheckFormat::Text => {
+            output::to_stdout(lines.iter().map(text).collect::<String>().as_bytes()).map_err(|e| vec![e.into()])?;
+            report::to_stderr(&session.sources, &faults);
+        }
+        CheckFormat::Json => {
+            let diagnostics = faults.iter().map(|fault| Record::new(&session.sources, fault)).collect();
+            let answer = serde_json::to_value(Answer { hosts: lines, diagnostics });
+            let answer = answer.map_err(|error| Problem::Emit { format: "json", reason: error.to_string() });
+            let answer = answer.map_err(|problem| vec![problem.into()])?;
+            output::to_stdout(format!("{answer:#}\n").as_bytes()).map_err(|e| vec![e.into()])?;
+        }
+    }
+    // Everything was told already.
+    if is_wrong { Err(Vec::new()) } else { Ok(()) }
+}
+
+fn prepare(session: &mut Session, arguments: &Check) -> Result<(Catalogue, Cluster, Secrets), Vec<Diagnostic>> {
+    let catalogue = session.catalogue(&arguments.input).map_err(|fault| vec![fault])?;
+    let cluster = session.cluster(&arguments.input, &catalogue)?;
+    let secrets = session.secrets(&arguments.input).map_err(|fault| vec![fault])?;
+    Ok((catalogue, cluster, secrets))
+}
+
+fn text(line: &Line) -> String {
+    let name = match (&line.host, &line.role) {
+        (Some(host), _) => format!("host {host}"),
+        (None, Some(role)) => format!("role {role}"),
+        (None, None) => String::new(),
+    };
+    let limit = line.limit.map_or("no limit".to_owned(), |limit| limit.to_string());
+    format!("{name:24} {:12} {:>7} bytes of {limit} ({})\n", line.id.short(), line.bytes, line.platform)
+}
+
+struct Checker<'a> {
+    session: &'a mut Session,
+    catalogue: &'a Catalogue,
+    cluster: &'a Cluster,
+    secrets: &'a Secrets,
+    faults: &'a mut Vec<Diagnostic>,
+}
+
+impl Checker<'_> {
+    fn lines(mut self) -> Vec<Line> {
+        let mut engine = match Engine::new(&self.catalogue.templates) {
+            Ok(engine) => engine,
+            Err(fault) => {
+                self.faults.push(fault);
+                return Vec::new();
+            }
+        };
+        self.templates(&mut engine);
+        if self.faults.iter().any(Diagnostic::is_error) {
+            return Vec::new();
+        }
+        let mut lines = Vec::new();
+        for host in &self.cluster.hosts {
+            let platform = host.platform.as_ref().and_then(|name| Some((name, self.catalogue.platforms.get(name)?)));
+            let (platform, limit) = match platform {
+                Some((name, platform)) => (name.to_string(), platform.user_data_limit),
+                None => ("any platform".to_owned(), Some(ANYWHERE)),
+            };
+            let line =
+                self.line(&mut engine, &Subject::Host(host.name.value.clone()), platform, limit, host.name.place);
+            lines.extend(line.map(|line| Line { host: Some(host.name.to_string()), ..line }));
+        }
+        let start = self.cluster.stack.place;
+        for role in self.catalogue.roles.keys() {
+            let subject = Subject::Roles(vec![Located { place: start, value: role.clone() }]);
+            let line = self.line(&mut engine, &subject, "any platform".to_owned(), Some(ANYWHERE), start);
+            lines.extend(line.map(|line| Line { role: Some(role.clone()), ..line }));
+        }
+        lines
+    }
+
+    /// Every template of every component, also of those that no host has.
+    fn templates(&mut self, engine: &mut Engine) {
+        for (name, component) in &self.catalogue.components {
+            let of_variants = component.variants.values().flat_map(|parts| &parts.files);
+            for file in component.files.iter().chain(of_variants) {
+                let path = format!("{name}/{}", file.template);
+                if let Err(fault) = engine.compile(&mut self.session.sources, &path, file.place) {
+                    self.faults.push(fault);
+                }
+            }
+        }
+    }
+
+    fn line(
+        &mut self,
+        engine: &mut Engine,
+        subject: &Subject,
+        platform: String,
+        limit: Option<usize>,
+        place: Place,
+    ) -> Option<Line> {
+        let rendered = resolve(self.catalogue, self.cluster, self.secrets, subject).and_then(|plan| {
+            let tree = render(engine, &mut self.session.sources, &plan)?;
+            let bytes = (FORMATS[0].emit)(&tree)?.len();
+            Ok((tree, bytes))
+        });
+        let (tree, bytes) = match rendered {
+            Ok(rendered) => rendered,
+            Err(fault) => {
+                // What every host has in common is told once.
+                let fault = fault.or_at(place);
+                if !self.faults.contains(&fault) {
+                    self.faults.push(fault);
+                }
+                return None;
+            }
+        };
+        self.faults.extend(inspect(&tree).into_iter().map(|problem| Diagnostic::at(place, problem)));
+        if let Some(limit) = limit.filter(|limit| bytes > *limit) {
+            let host = crate::render::title(tree.hostname.as_ref(), &tree.roles);
+            let over = bytes - limit;
+            let problem = Problem::OverLimit { host, bytes, limit, over, platform: platform.clone() };
+            self.faults.push(Diagnostic::at(place, problem));
+        }
+        Some(Line { host: None, role: None, id: tree.id(), bytes, limit, platform })
+    }
+}

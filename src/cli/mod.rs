@@ -1,0 +1,45 @@
+//! The command line: the one part that reads files, writes files and knows of a terminal.
+
+mod arguments;
+mod check;
+mod init;
+mod output;
+mod report;
+mod session;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::diagnostic::Diagnostic;
+use arguments::{Arguments, Command};
+use session::Session;
+
+/// Exit code: the input is wrong, or something was found.
+const WRONG: u8 = 1;
+
+/// Runs the command that the process was started with.
+///
+/// Exit code 0: fine; 1: the input is wrong; 2: the command line is.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut session = Session::new();
+    let outcome = match &arguments.command {
+        None => show::host(&mut session, &arguments.render),
+        Some(Command::Init(init)) => init::run(&mut session, init),
+        Some(Command::Check(check)) => check::run(&mut session, check),
+        Some(Command::Schema) => show::schema(),
+        Some(Command::Secrets(input)) => show::secrets(&mut session, input),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(faults) => {
+            report::to_stderr(&session.sources, &faults);
+            ExitCode::from(WRONG)
+        }
+    }
+}
+
+/// What a command ends with: nothing more to say, or what is wrong.
+type Outcome = Result<(), Vec<Diagnostic>>;

@@ -1,0 +1,84 @@
+//! Files, written whole or not at all.
+
+use std::fs::{File, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use crate::diagnostic::Problem;
+
+/// Who may read a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Its owner only: it holds secrets.
+    Owner,
+    /// Everybody.
+    Everyone,
+}
+
+/// Writes bytes to standard output. A reader that has seen enough (`head`) is no fault.
+pub fn to_stdout(bytes: &[u8]) -> Result<(), Problem> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Problem::Unwritable { path: "standard output".into(), reason: error.to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Puts a file in the place of what is there, or leaves that as it was.
+pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
+    let error = |error: std::io::Error| unwritable(path, &error);
+    let is_special = std::fs::metadata(path).is_ok_and(|file| !file.is_file() && !file.is_dir());
+    if is_special {
+        // A pipe or a device, such as /dev/stdout, cannot be renamed over.
+        return File::options().write(true).open(path).and_then(|mut file| file.write_all(bytes)).map_err(error);
+    }
+    // Following a link keeps it one.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    staged(&target, bytes, readers).map_err(error)?.persist(&target).map_err(|e| error(e.error))?;
+    Ok(())
+}
+
+/// Makes a new file; one that is there already stays as it is.
+pub fn create(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
+    let staged = staged(path, bytes, readers).map_err(|e| unwritable(path, &e))?;
+    match staged.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
+            Err(Problem::WouldOverwrite { path: path.display().to_string() })
+        }
+        Err(error) => Err(unwritable(path, &error.error)),
+    }
+}
+
+/// A finished file beside the one to be, so that a rename is all that is left.
+fn staged(path: &Path, bytes: &[u8], readers: Readers) -> std::io::Result<NamedTempFile> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".genhost-");
+    let everyone = Permissions::from_mode(0o666);
+    if readers == Readers::Everyone {
+        // The umask has its say, as with any file that is made by `>`.
+        builder.permissions(everyone);
+    }
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Problem {
+    let reason = match error.raw_os_error() {
+        // tempfile adds the temporary name to its errors, which helps nobody.
+        Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
+        None => error.to_string(),
+    };
+    Problem::Unwritable { path: path.display().to_string(), reason }
+}

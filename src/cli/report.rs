@@ -1,0 +1,110 @@
+//! Diagnostics for people and for programs.
+
+use std::io::{IsTerminal, Write};
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde::Serialize;
+
+use crate::diagnostic::{Diagnostic, Severity, Sources};
+
+/// A diagnostic as data.
+#[derive(Debug, Serialize)]
+pub struct Record {
+    severity: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+impl Record {
+    /// Tells a diagnostic in plain fields.
+    pub fn new(sources: &Sources, diagnostic: &Diagnostic) -> Self {
+        let position = diagnostic.place.map(|place| sources.position(place));
+        Self {
+            severity: match diagnostic.problem.severity() {
+                Severity::Error => "error",
+                Severity::Note => "note",
+            },
+            message: diagnostic.problem.to_string(),
+            file: diagnostic.place.map(|place| sources.name(place.source).to_owned()),
+            line: position.map(|position| position.line),
+            column: position.map(|position| position.column),
+            help: diagnostic.problem.help(),
+        }
+    }
+}
+
+/// Prints diagnostics with an excerpt each, in colour where a person looks on and did not ask for none (`NO_COLOR`).
+pub fn to_stderr(sources: &Sources, diagnostics: &[Diagnostic]) {
+    let stderr = std::io::stderr();
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || !stderr.is_terminal();
+    let renderer = if plain { Renderer::plain() } else { Renderer::styled() };
+    let renderer = renderer.decor_style(DecorStyle::Ascii);
+    let mut stderr = stderr.lock();
+    for diagnostic in diagnostics {
+        // Nobody is left to tell when stderr is closed.
+        let _ = writeln!(stderr, "{}", text(sources, diagnostic, &renderer));
+    }
+}
+
+fn text(sources: &Sources, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
+    let level = match diagnostic.problem.severity() {
+        Severity::Error => Level::ERROR,
+        Severity::Note => Level::NOTE,
+    };
+    let message = diagnostic.problem.to_string();
+    let help = diagnostic.problem.help();
+    let mut group =
+        level.primary_title(message.as_str()).elements(Vec::<Snippet<'_, annotate_snippets::Annotation>>::new());
+    if let Some(place) = diagnostic.place {
+        let source = sources.text(place.source);
+        let excerpt = Excerpt::new(source, place.start as usize, place.end as usize);
+        group = group.element(
+            Snippet::source(excerpt.text)
+                .line_start(excerpt.line)
+                .path(sources.name(place.source))
+                .annotation(AnnotationKind::Primary.span(excerpt.start..excerpt.end)),
+        );
+    }
+    if let Some(help) = &help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    renderer.render(&[group])
+}
+
+/// The one line that a place begins in. A fault may span a whole file, and its first line is enough to find it.
+struct Excerpt<'a> {
+    text: &'a str,
+    line: usize,
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Excerpt<'a> {
+    fn new(source: &'a str, start: usize, end: usize) -> Self {
+        let mut start = start.min(source.len());
+        while !source.is_char_boundary(start) {
+            start -= 1;
+        }
+        let line_start = source[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let text = source[line_start..].lines().next().unwrap_or_default();
+        let last = line_start + text.len();
+        let mut end = end.clamp(start, last.max(start));
+        while !source.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self {
+            text,
+            line: source[..start].matches('\n').count() + 1,
+            start: start.min(last) - line_start,
+            end: end.min(last).max(start.min(last)) - line_start,
+        }
+    }
+}

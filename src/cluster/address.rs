@@ -1,0 +1,176 @@
+//! Networks and ranges of IPv4 addresses.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::WordError;
+
+/// An IPv4 network in CIDR notation, /8 to /29, written without host bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    base: u32,
+    prefix: u8,
+}
+
+const RULE: &str = "an IPv4 network such as 192.168.30.0/24, /8 to /29, without host bits";
+
+impl Network {
+    /// Takes `a.b.c.d/n`.
+    pub fn new(text: &str) -> Result<Self, WordError> {
+        let error = || WordError::new("a network", text, RULE);
+        let (base, prefix) = text.split_once('/').ok_or_else(error)?;
+        let base = u32::from(base.parse::<Ipv4Addr>().map_err(|_| error())?);
+        let prefix: u8 = prefix.parse().map_err(|_| error())?;
+        let network = Self { base, prefix };
+        if !(8..=29).contains(&prefix) || base & !network.mask() != 0 {
+            return Err(error());
+        }
+        Ok(network)
+    }
+
+    fn mask(self) -> u32 {
+        u32::MAX << (32 - u32::from(self.prefix))
+    }
+
+    /// Length of the prefix in bits.
+    pub fn prefix(self) -> u8 {
+        self.prefix
+    }
+
+    /// The netmask as an address.
+    pub fn netmask(self) -> Ipv4Addr {
+        Ipv4Addr::from(self.mask())
+    }
+
+    /// The first address that a host may have: SecureNAT's own.
+    pub fn gateway(self) -> Ipv4Addr {
+        Ipv4Addr::from(self.base + 1)
+    }
+
+    /// Every address that a host may have, the gateway's among them.
+    pub fn hosts(self) -> AddressRange {
+        AddressRange { first: Ipv4Addr::from(self.base + 1), last: Ipv4Addr::from((self.base | !self.mask()) - 1) }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", Ipv4Addr::from(self.base), self.prefix)
+    }
+}
+
+impl Serialize for Network {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(&Cow::<str>::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Network {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Network".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "description": RULE, "pattern": "^[0-9.]+/[0-9]+$" })
+    }
+}
+
+/// Addresses from `first` to `last`, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AddressRange {
+    /// The first address.
+    pub first: Ipv4Addr,
+    /// The last address, not below the first.
+    pub last: Ipv4Addr,
+}
+
+impl AddressRange {
+    /// Whether an address lies in it.
+    pub fn contains(self, address: Ipv4Addr) -> bool {
+        (self.first..=self.last).contains(&address)
+    }
+
+    /// Whether two ranges share an address.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
+    /// How many addresses it has.
+    pub fn len(self) -> u32 {
+        u32::from(self.last) - u32::from(self.first) + 1
+    }
+
+    /// Never: a range has at least one address.
+    pub fn is_empty(self) -> bool {
+        false
+    }
+
+    /// The address at `index`, counted from 0, of what is left of this range when `taken` ranges are left out.
+    pub fn nth_outside(self, index: u32, taken: &[AddressRange]) -> Option<Ipv4Addr> {
+        let mut taken: Vec<_> = taken.iter().filter(|range| range.overlaps(self)).collect();
+        taken.sort_by_key(|range| range.first);
+        let mut start = u32::from(self.first);
+        let mut left = index;
+        for range in taken {
+            let gap = u32::from(range.first).saturating_sub(start);
+            if left < gap {
+                break;
+            }
+            left -= gap;
+            start = start.max(u32::from(range.last) + 1);
+        }
+        let address = Ipv4Addr::from(start.checked_add(left)?);
+        self.contains(address).then_some(address)
+    }
+
+    /// How many addresses are left when `taken` ranges are left out; the ranges must not overlap each other.
+    pub fn count_outside(self, taken: &[AddressRange]) -> u32 {
+        let inside = |range: &AddressRange| {
+            if !range.overlaps(self) {
+                return 0;
+            }
+            Self { first: range.first.max(self.first), last: range.last.min(self.last) }.len()
+        };
+        self.len() - taken.iter().map(inside).sum::<u32>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(first: [u8; 4], last: [u8; 4]) -> AddressRange {
+        AddressRange { first: first.into(), last: last.into() }
+    }
+
+    #[test]
+    fn addresses_outside_of_ranges_are_counted_through_the_gaps() {
+        let hosts = Network::new("192.168.30.0/24").unwrap().hosts();
+        let taken = [range([192, 168, 30, 100], [192, 168, 30, 199]), range([192, 168, 30, 1], [192, 168, 30, 1])];
+        let all: Vec<u8> = (0..).map_while(|n| hosts.nth_outside(n, &taken)).map(|a| a.octets()[3]).collect();
+        let expected: Vec<u8> = (2..100).chain(200..255).collect();
+        assert_eq!(all, expected);
+        assert_eq!(hosts.count_outside(&taken) as usize, expected.len());
+    }
+
+    #[test]
+    fn networks_with_host_bits_or_absurd_sizes_are_refused() {
+        for text in ["192.168.30.1/24", "10.0.0.0/7", "10.0.0.0/30", "10.0.0.0", "10.0.0.0/x", "fd00::/8", ""] {
+            assert!(Network::new(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The cluster as the user means it: words that cannot hold nonsense, `cluster.yaml` as it is written, and the
+//! validated [`Cluster`] that `load` makes of it.
+
+mod address;
+mod file;
+mod word;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+pub use address::{AddressRange, Network};
+pub use file::{
+    ArtifactSection, ClusterFile, ConsulRole, FirewallSection, HostSection, OpenPort, Protocol, RangeSection, Setting,
+    Settings, VpnSection,
+};
+pub use word::{
+    AccountName, ArtifactName, ComponentName, Endpoint, HostName, HostPath, HubName, NicName, ProfileName, Sha256,
+    SystemName, UnitName, Url, UserName, Version, WordError,
+};
+
+use crate::yaml::Located;
+
+/// A cluster in which everything named exists and nothing collides.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its name, also the Consul datacenter.
+    pub name: HostName,
+    /// The stack.
+    pub stack: Located<ProfileName>,
+    /// The hosts' operating system, unless they have one of their own.
+    pub system: Located<SystemName>,
+    /// The VPN.
+    pub vpn: Vpn,
+    /// The hosts, in the order of the file.
+    pub hosts: Vec<Host>,
+    /// Position in `hosts` of the one vpn-server.
+    pub vpn_server: usize,
+    /// Ways of install that differ from the stack's first.
+    pub install: BTreeMap<ArtifactName, Located<ProfileName>>,
+    /// Versions that differ from the stack's.
+    pub versions: BTreeMap<ArtifactName, Version>,
+    /// Artifacts from elsewhere.
+    pub artifacts: BTreeMap<ArtifactName, Located<ArtifactSection>>,
+    /// Components of every host.
+    pub components: Vec<Located<ComponentName>>,
+    /// Values for components, each at its place.
+    pub settings: BTreeMap<ComponentName, BTreeMap<ArtifactName, Located<Setting>>>,
+    /// Ports opened to the public side.
+    pub open: Vec<OpenPort>,
+}
+
+impl Cluster {
+    /// The host with the role of the VPN server.
+    pub fn vpn_server(&self) -> &Host {
+        &self.hosts[self.vpn_server]
+    }
+
+    /// Consul's servers in the order of the file.
+    pub fn consul_servers(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.iter().filter(|host| host.consul == ConsulRole::Server)
+    }
+}
+
+/// The VPN of a cluster.
+#[derive(Debug)]
+pub struct Vpn {
+    /// Where clients reach the server.
+    pub endpoint: Located<Endpoint>,
+    /// The server's TCP port.
+    pub port: u16,
+    /// The Virtual Hub.
+    pub hub: HubName,
+    /// The client's virtual network adapter.
+    pub nic: NicName,
+    /// The client's connection setting.
+    pub account: AccountName,
+    /// The network inside.
+    pub network: Network,
+    /// The DHCP server's pool.
+    pub dhcp: AddressRange,
+    /// What hosts rendered by role claim their address from.
+    pub claims: AddressRange,
+    /// People, in the order of the file.
+    pub users: Vec<UserName>,
+}
+
+/// One host of a cluster.
+#[derive(Debug)]
+pub struct Host {
+    /// Its name and place.
+    pub name: Located<HostName>,
+    /// Its roles and those that they imply, sorted.
+    pub roles: Vec<ProfileName>,
+    /// Its operating system.
+    pub system: Located<SystemName>,
+    /// Where it runs.
+    pub platform: Option<ProfileName>,
+    /// Its address in the VPN, given or allotted.
+    pub address: Ipv4Addr,
+    /// What it is to Consul.
+    pub consul: ConsulRole,
+    /// Components besides those of its roles.
+    pub components: Vec<Located<ComponentName>>,
+}

@@ -1,0 +1,217 @@
+//! Words: names that are checked once, when they are read, and need no second look.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Why a text is not a word of its kind; says what the kind allows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {text:?} is not one: {rule}")]
+pub struct WordError {
+    what: &'static str,
+    text: String,
+    rule: &'static str,
+}
+
+impl WordError {
+    pub(crate) fn new(what: &'static str, text: &str, rule: &'static str) -> Self {
+        let mut text: String = text.chars().take(80).collect();
+        if text.len() == 80 {
+            text.push('…');
+        }
+        Self { what, text, rule }
+    }
+}
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident: $what:literal, $rule:literal, $pattern:literal, $check:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            #[doc = concat!("Takes a text that is ", $what, ": ", $rule, ".")]
+            pub fn new(text: &str) -> Result<Self, WordError> {
+                let check: fn(&str) -> bool = $check;
+                if check(text) { Ok(Self(text.to_owned())) } else { Err(WordError::new($what, text, $rule)) }
+            }
+
+            /// A literal of the program; the tests check that each is a word of its kind.
+            #[allow(dead_code, reason = "not every kind of word has a literal in the program")]
+            pub(crate) fn literal(text: &'static str) -> Self {
+                debug_assert!(Self::new(text).is_ok(), "{text}");
+                Self(text.to_owned())
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<str>::deserialize(deserializer)?;
+                Self::new(&text).map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                schemars::json_schema!({ "type": "string", "description": $rule, "pattern": $pattern })
+            }
+        }
+    )*};
+}
+
+words! {
+    /// Name of a host: one DNS label (RFC 1123), because it becomes the host's name, its Consul node and its VPN account.
+    HostName: "a host name", "letters a-z, digits and inner hyphens, at most 63 of them",
+        "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", is_label;
+
+    /// Name of a profile: of a file under `profiles/roles/`, `stacks/` or `platforms/`, or of a component's variant.
+    ProfileName: "a profile name", "letters a-z, digits and inner hyphens, at most 63 of them",
+        "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", is_label;
+
+    /// Name of a component: the name of a folder under `templates/`.
+    ComponentName: "a component name", "letters a-z, digits and inner hyphens, at most 63 of them",
+        "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", is_label;
+
+    /// Name of an operating system: the name of a file under `profiles/systems/`, such as `ubuntu-22.04`.
+    SystemName: "an os", "letters a-z, digits, dots and hyphens, such as ubuntu-22.04",
+        "^[a-z0-9][a-z0-9.-]{0,62}$", |t| t.len() <= 63 && starts_alnum(t) && all(t, |b| is_lower(b) || b == b'.' || b == b'-');
+
+    /// Name of an artifact: the name of a file under `profiles/artifacts/`, and a variable's name in templates.
+    ArtifactName: "an artifact name", "a letter, then letters a-z, digits and underscores, at most 63 of them",
+        "^[a-z][a-z0-9_]{0,62}$",
+        |t| t.len() <= 63 && t.as_bytes().first().is_some_and(u8::is_ascii_lowercase) && all(t, |b| is_lower(b) || b == b'_');
+
+    /// Name of a SoftEther Virtual Hub.
+    HubName: "a hub name", "letters, digits, `-` and `_`, at most 64 of them",
+        "^[A-Za-z0-9_-]{1,64}$", |t| (1..=64).contains(&t.len()) && all(t, is_plain);
+
+    /// Name of a connection setting in SoftEther's client.
+    AccountName: "an account name", "letters, digits, `-` and `_`, at most 64 of them",
+        "^[A-Za-z0-9_-]{1,64}$", |t| (1..=64).contains(&t.len()) && all(t, is_plain);
+
+    /// Name of a SoftEther user. SoftEther compares names without regard to case.
+    UserName: "a user name", "letters, digits, `-`, `_` and `.`, at most 63 of them, the first a letter or a digit",
+        "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
+        |t| t.len() <= 63 && starts_alnum(t) && all(t, |b| is_plain(b) || b == b'.');
+
+    /// Name of a virtual network adapter of SoftEther's client, to which the kernel's name adds `vpn_`. Interface names
+    /// end at 15 characters (IFNAMSIZ), and SoftEther cuts what is longer without a word.
+    NicName: "a NIC name", "letters a-z and digits, at most 11 of them (the interface is `vpn_` and this name)",
+        "^[a-z0-9]{1,11}$", |t| (1..=11).contains(&t.len()) && all(t, is_lower);
+
+    /// Where clients reach the VPN server: a DNS name or an IPv4 address.
+    Endpoint: "an endpoint", "a DNS name or an IPv4 address, without a port",
+        "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$", is_endpoint;
+
+    /// Lower-case hexadecimal SHA-256 of an artifact.
+    Sha256: "a sha256", "64 digits of 0-9 and a-f",
+        "^[0-9a-f]{64}$", |t| t.len() == 64 && all(t, |b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+
+    /// Where an artifact can be had. Printable ASCII without blanks, since the host splits its list at blanks.
+    Url: "a url", "http:// or https://, then printable ASCII without blanks or quotes",
+        "^https?://[^\\s\"'\\\\]+$", is_url;
+
+    /// A version as upstream writes it.
+    Version: "a version", "letters, digits and . + - ~ _ : only, at most 64 of them, in quotes where it looks like a number",
+        "^[A-Za-z0-9.+~_:-]{1,64}$",
+        |t| (1..=64).contains(&t.len()) && all(t, |b| is_plain(b) || b".+~:".contains(&b));
+
+    /// Absolute path of a file on the host.
+    HostPath: "a path", "absolute, without `.` or `..` parts, without control characters, at most 4096 bytes",
+        "^/[^\\u0000-\\u001f\\u007f]*$", is_path;
+
+    /// Name of a systemd unit, an instance among them (systemd.unit(5)).
+    UnitName: "a unit name", "letters, digits and : - _ . \\ @, with a suffix such as .service, at most 255 of them",
+        "^[A-Za-z0-9:_.\\\\@-]+\\.(service|socket|timer|target|path|mount)$", is_unit;
+}
+
+impl HostPath {
+    /// A file of genhost's own: a folder of the program and a name that is a word already.
+    pub(crate) fn literal_below(folder: &'static str, name: &str) -> Self {
+        debug_assert!(is_path(folder.trim_end_matches('/')) && !name.contains('/'), "{folder}{name}");
+        Self(format!("{folder}{name}"))
+    }
+}
+
+fn all(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
+    text.bytes().all(allowed)
+}
+
+fn is_lower(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+fn starts_alnum(text: &str) -> bool {
+    text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && all(text, |b| is_lower(b) || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn is_endpoint(text: &str) -> bool {
+    let looks_like_address = text.rsplit('.').next().is_some_and(|part| part.bytes().all(|b| b.is_ascii_digit()));
+    if looks_like_address {
+        return text.parse::<std::net::Ipv4Addr>().is_ok();
+    }
+    text.len() <= 253 && text.split('.').all(|label| is_label(&label.to_ascii_lowercase()))
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    text.len() <= 2048
+        && rest.is_some_and(|rest| {
+            rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+                && all(rest, |b| b.is_ascii_graphic() && !b"\"'\\".contains(&b))
+        })
+}
+
+fn is_path(text: &str) -> bool {
+    text.len() <= 4096
+        && text.starts_with('/')
+        && text.len() > 1
+        && !text.chars().any(char::is_control)
+        && text[1..].split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+fn is_unit(text: &str) -> bool {
+    let suffixes = [".service", ".socket", ".timer", ".target", ".path", ".mount"];
+    text.len() <= 255
+        && suffixes.iter().any(|suffix| text.len() > suffix.len() && text.ends_with(suffix))
+        && all(text, |b| is_plain(b) || b":.\\@".contains(&b))
+}

@@ -1,0 +1,287 @@
+//! The one catalogue of everything that genhost says is wrong, and of the ways out.
+
+use std::net::Ipv4Addr;
+
+use crate::cluster::Network;
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing was made.
+    Error,
+    /// Something was made that wants a second look.
+    Note,
+}
+
+/// Something that is wrong. The texts say what and why; [`Problem::help`] says what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant's text says what it is")]
+pub enum Problem {
+    // Reading texts
+    #[error("cannot read `{path}`: {reason}")]
+    Unreadable { path: String, reason: String },
+    #[error("this file is not UTF-8")]
+    NotUtf8,
+    #[error("this file starts with a byte order mark")]
+    ByteOrderMark,
+    #[error("this file is empty")]
+    EmptyFile,
+    #[error("this file has {bytes} bytes, over the limit of {limit}")]
+    FileTooLarge { bytes: usize, limit: usize },
+    #[error("YAML cannot be indented with a tab")]
+    TabInYaml,
+    #[error("{message}")]
+    Yaml { message: String },
+
+    // Decoding values
+    #[error("unknown key `{key}`")]
+    UnknownKey { key: String, known: Vec<String> },
+    #[error("the key `{key}` is missing here")]
+    MissingKey { key: String },
+    #[error("`{word}` is not one of {}", list(known))]
+    UnknownWord { word: String, known: Vec<String> },
+    #[error("{expected} is expected here, not {found}")]
+    WrongType { expected: String, found: String },
+    #[error("text is expected here, and YAML takes this for {found}")]
+    QuotesNeeded { found: String },
+    #[error("true or false is expected here, not the text `{word}`")]
+    NotABoolean { word: String },
+    #[error("{message}")]
+    Value { message: String },
+    #[error("`{key}` cannot be set below {found}")]
+    NotAMapping { key: String, found: &'static str },
+    #[error("`--set {argument}` is not `KEY=VALUE`")]
+    BadOverride { argument: String },
+
+    // The cluster
+    #[error("unknown {what} `{name}`")]
+    Unknown { what: &'static str, name: String, known: Vec<String> },
+    #[error("stack `{stack}` cannot run on {system}: {reason}")]
+    UnableSystem { stack: String, system: String, reason: String, able: Vec<String> },
+    #[error("the cluster has no host with the role vpn-server")]
+    NoVpnServer,
+    #[error("a cluster has one vpn-server, and `{first}` is it already")]
+    TwoVpnServers { first: String },
+    #[error("no host is a Consul server")]
+    NoConsulServer,
+    #[error("`{host}` has no role")]
+    NoRoles { host: String },
+    #[error("`{name}` is the name of a role, so its VPN account would be that role's")]
+    HostNamedLikeRole { name: String },
+    #[error("the VPN account `{name}` belongs to a host, a role or another user already")]
+    AccountTaken { name: String },
+    #[error("`dhcp` and `claims` share addresses")]
+    RangesOverlap,
+    #[error("`{name}` ends before it begins")]
+    RangeBackwards { name: &'static str },
+    #[error("`{name}` reaches out of the network, or over SecureNAT's own address, its first")]
+    RangeOutside { name: &'static str, first: Ipv4Addr, last: Ipv4Addr },
+    #[error("{address} is not an address of {network}")]
+    AddressOutside { address: Ipv4Addr, network: Network },
+    #[error("{address} is SecureNAT's own address")]
+    AddressOfGateway { address: Ipv4Addr },
+    #[error("{address} lies within `vpn.{name}`")]
+    AddressInRange { address: Ipv4Addr, name: &'static str },
+    #[error("`{other}` has the address {address} already")]
+    AddressTaken { address: Ipv4Addr, other: String },
+    #[error("`{host}` falls on {address}, which `{other}` has")]
+    AddressClash { host: String, address: Ipv4Addr, other: String, free: Option<Ipv4Addr> },
+    #[error("`vpn.network` has no address left beside `vpn.dhcp` and `vpn.claims`")]
+    NetworkFull,
+    #[error("`vpn.endpoint` is still the example `{endpoint}`, where no host will find its VPN server")]
+    ExampleEndpoint { endpoint: String },
+
+    // Parts
+    #[error("nothing chooses a variant of `{choice}` on {system}")]
+    NoChoice { choice: String, system: String },
+    #[error("`{artifact}` {version} has no pinned sha256")]
+    NoPinnedHash { artifact: String, version: String },
+    #[error("`{artifact}` {version} has no url")]
+    NoUrl { artifact: String, version: String },
+    #[error("no version of `{part}` is given")]
+    NoVersion { part: String },
+    #[error("`{{{name}}}` stands for nothing here")]
+    UnknownPlaceholder { name: String },
+    #[error("`{package}` is not a package name, or a name, `=` and a version")]
+    BadPackage { package: String },
+    #[error("`{mode}` is not a file mode of four octal digits")]
+    BadMode { mode: String },
+    #[error("`{path}` is written by the component `{other}` too")]
+    FileTwice { path: String, other: String },
+    #[error("`{name}` is no name for this file")]
+    BadFileName { name: String },
+
+    // Templates
+    #[error("there is no template `{path}`")]
+    NoTemplate { path: String },
+    #[error("a template starts with a line that declares its values")]
+    NoTemplateHeader,
+    #[error("the value `{name}` is declared and not used")]
+    UnusedValue { name: String },
+    #[error("the value `{name}` is used and not declared")]
+    UndeclaredValue { name: String, known: Vec<String> },
+    #[error("{message}")]
+    Template { message: String },
+
+    // Secrets
+    #[error("{mode:04o} lets others read `{path}`")]
+    SecretsReadable { path: String, mode: u32 },
+    #[error("there is no `{path}`, and --locked forbids to make one")]
+    NoSecrets { path: String },
+    #[error("the root is not 32 bytes")]
+    BadRoot,
+    #[error("this is not base64")]
+    NotBase64,
+    #[error("this is not an X.509 certificate with an RSA key")]
+    BadCertificate,
+    #[error("this is not an RSA key in PKCS#1")]
+    BadPrivateKey,
+    #[error("certificate and key do not belong together")]
+    KeyPairMismatch,
+    #[error("the VPN server's key could not be made: {reason}")]
+    KeyGeneration { reason: String },
+    #[error("the secret `{label}` is empty, longer than 127 bytes, or has control characters")]
+    BadPassword { label: String },
+    #[error("`consul/gossip` is not 32 bytes in base64")]
+    BadGossipKey,
+    #[error("made `{path}`: every password and key of this cluster comes from it")]
+    SecretsMade { path: String },
+
+    // Output
+    #[error("cannot write `{path}`: {reason}")]
+    Unwritable { path: String, reason: String },
+    #[error("`{path}` is there already, and genhost never overwrites it")]
+    WouldOverwrite { path: String },
+    #[error("`{path}` does not keep `{entry}` out of version control")]
+    NotIgnored { path: String, entry: &'static str },
+    #[error("{format} cannot be written: {reason}")]
+    Emit { format: &'static str, reason: String },
+    #[error("{host}: {bytes} bytes of user-data, {over} over the {limit} of {platform}")]
+    OverLimit { host: String, bytes: usize, limit: usize, over: usize, platform: String },
+    #[error("{host}: `{path}` is not read back as it was meant: {reason}")]
+    OutputMisread { host: String, path: String, reason: String },
+}
+
+impl Problem {
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::ExampleEndpoint { .. } | Self::SecretsMade { .. } | Self::NotIgnored { .. } => Severity::Note,
+            _ => Severity::Error,
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::Unreadable { .. } => return None,
+            Self::NotUtf8 => "save it as UTF-8".into(),
+            Self::ByteOrderMark => "save it as UTF-8 without a byte order mark".into(),
+            Self::EmptyFile => "`genhost init` writes one to start from, in a directory that has none".into(),
+            Self::FileTooLarge { .. } => {
+                "split the cluster; nothing that genhost reads grows like this by itself".into()
+            }
+            Self::TabInYaml => "use spaces".into(),
+            Self::UnknownKey { key, known } => suggest(key, known)?,
+            Self::UnknownWord { word, known } => return suggestion(word, known),
+            Self::QuotesNeeded { .. } => "put it in quotes".into(),
+            Self::NotABoolean { .. } => "YAML 1.2 has `true` and `false` only".into(),
+            Self::BadOverride { .. } => "for example `--set vpn.endpoint=203.0.113.7`".into(),
+            Self::Unknown { name, known, .. } => suggest(name, known)?,
+            Self::UndeclaredValue { name, known } => match suggestion(name, known) {
+                Some(near) => near,
+                None => format!("add `{name}` to the template's first line, if that is a value there is"),
+            },
+            Self::UnableSystem { able, .. } => format!("`os` can be {}", list(able)),
+            Self::NoVpnServer => "give one host `roles: [vpn-server]`".into(),
+            Self::TwoVpnServers { .. } => "take the role from one of them".into(),
+            Self::NoConsulServer => "give one host `consul: server`".into(),
+            Self::NoRoles { .. } => "for example `roles: [swarm-agent]`".into(),
+            Self::HostNamedLikeRole { .. } | Self::AccountTaken { .. } => "choose another name".into(),
+            Self::RangesOverlap => "keep them apart: people's laptops and hosts must never meet on one address".into(),
+            Self::RangeBackwards { .. } => "`first` is the lower address".into(),
+            Self::RangeOutside { first, last, .. } => format!("stay within {first} and {last}"),
+            Self::AddressOutside { network, .. } => {
+                format!("stay within {} and {}", network.hosts().first, network.hosts().last)
+            }
+            Self::AddressOfGateway { .. } => "take the next one".into(),
+            Self::AddressInRange { .. } => "take one outside, or move the range".into(),
+            Self::AddressTaken { .. } => "give one of them another, or none, and genhost allots it".into(),
+            Self::AddressClash { free: Some(free), .. } => {
+                format!("say `vpn_address: {free}`, which is free; so no other host moves")
+            }
+            Self::AddressClash { free: None, .. } | Self::NetworkFull => "take a larger `vpn.network`".into(),
+            Self::ExampleEndpoint { .. } => {
+                "set it to the vpn-server's address: in cluster.yaml (`genhost init --endpoint ADDRESS`), \
+                 or with `--set vpn.endpoint=ADDRESS`"
+                    .into()
+            }
+            Self::NoChoice { choice, .. } => format!("say `install: {{{choice}: …}}` in cluster.yaml"),
+            Self::NoPinnedHash { artifact, .. } => format!(
+                "pin it on first download with `genhost lock`, or write its hash into cluster.yaml: \
+                 `artifacts: {{{artifact}: {{sha256: {{amd64: …}}}}}}`"
+            ),
+            Self::NoUrl { artifact, .. } => {
+                format!("say `artifacts: {{{artifact}: {{urls: [https://…]}}}}` in cluster.yaml")
+            }
+            Self::NoVersion { part } => format!("say `versions: {{{part}: …}}` in cluster.yaml"),
+            Self::UnknownPlaceholder { .. } => {
+                "there are {version}, {arch}, {distribution}, {release}, {codename} and {version:PART}".into()
+            }
+            Self::BadMode { .. } => "for example \"0644\", in quotes".into(),
+            Self::FileTwice { .. } => "two components cannot share a file; take one of them out, or rename".into(),
+            Self::BadFileName { .. } => "use lower-case letters, digits and hyphens (underscores for artifacts)".into(),
+            Self::NoTemplateHeader => "make the first line `{# values: … #}`, naming every value it uses".into(),
+            Self::UnusedValue { .. } => "take it out of the first line".into(),
+            Self::SecretsReadable { path, .. } => format!("chmod 600 {path}"),
+            Self::NoSecrets { .. } => "run once without --locked, or bring the file".into(),
+            Self::BadRoot | Self::NotBase64 | Self::BadCertificate | Self::BadPrivateKey | Self::KeyPairMismatch => {
+                "bring back your copy of the file; a new one is a new cluster, and every host must be made again".into()
+            }
+            Self::BadPassword { .. } => "choose another".into(),
+            Self::BadGossipKey => "`consul keygen` makes one".into(),
+            Self::SecretsMade { .. } => "keep it out of version control, and keep a copy".into(),
+            Self::WouldOverwrite { .. } => "move it away, or work in another directory".into(),
+            Self::NotIgnored { entry, .. } => format!("add the line `{entry}`"),
+            Self::OverLimit { .. } => "fewer hosts or users, or a platform that takes more".into(),
+            Self::OutputMisread { .. } => "this is a fault of a component's template; see `docs/components.md`".into(),
+            Self::Yaml { .. }
+            | Self::MissingKey { .. }
+            | Self::WrongType { .. }
+            | Self::Value { .. }
+            | Self::NotAMapping { .. }
+            | Self::BadPackage { .. }
+            | Self::NoTemplate { .. }
+            | Self::Template { .. }
+            | Self::KeyGeneration { .. }
+            | Self::Unwritable { .. }
+            | Self::Emit { .. } => return None,
+        };
+        Some(text)
+    }
+}
+
+/// `a`, `b` and `c`.
+fn list(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        None => "nothing".to_owned(),
+        Some((only, [])) => only.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+/// The nearest known word, when one is near.
+fn suggestion(word: &str, known: &[String]) -> Option<String> {
+    let near = known.iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
+    let near = near.filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3).min();
+    near.map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+}
+
+/// The nearest known word, or all of them; nothing when none is known.
+fn suggest(word: &str, known: &[String]) -> Option<String> {
+    if known.is_empty() {
+        return None;
+    }
+    suggestion(word, known).or_else(|| Some(format!("known here: {}", list(known))))
+}

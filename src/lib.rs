@@ -1,0 +1,24 @@
+//! Reproducible cloud-init user-data for one Docker cluster over a SoftEther VPN.
+//!
+//! Data takes one way through the house, and `ls src` shows it:
+//!
+//! 1. [`load`] reads texts (through [`yaml`], into the words of [`cluster`] and the [`secrets`]);
+//! 2. [`resolve`] makes every decision for one host, a plan;
+//! 3. [`render`] makes bytes of the plan, a tree;
+//! 4. [`emit`] puts the tree into a format.
+//!
+//! These are pure: no clock, locale, network or environment. [`cli`] alone touches the world. What is wrong anywhere is
+//! a [`diagnostic::Diagnostic`].
+
+#![warn(missing_docs)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
+
+pub mod cli;
+pub mod cluster;
+pub mod diagnostic;
+pub mod emit;
+pub mod load;
+pub mod render;
+pub mod resolve;
+pub mod secrets;
+pub mod yaml;

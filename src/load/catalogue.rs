@@ -1,0 +1,322 @@
+//! What there is to choose from: roles, stacks, systems, platforms, artifacts and components, all of them data.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::shelf::Shelf;
+use crate::cluster::{
+    ArtifactName, ComponentName, ConsulRole, HostPath, ProfileName, Setting, Sha256, SystemName, UnitName, Version,
+};
+use crate::diagnostic::{Diagnostic, Place, Problem, Result, Sources};
+use crate::yaml::{self, Located};
+
+/// What a role means: `profiles/roles/<name>.yaml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// One line for people.
+    pub summary: String,
+    /// Other names for it on the command line and in cluster.yaml.
+    #[serde(default)]
+    pub aliases: Vec<ProfileName>,
+    /// Roles that come with it.
+    #[serde(default)]
+    pub implies: Vec<Located<ProfileName>>,
+    /// Its components.
+    #[serde(default)]
+    pub components: Vec<Located<ComponentName>>,
+    /// Whether a host with it is the cluster's VPN server, of which there is exactly one.
+    #[serde(default)]
+    pub vpn_server: bool,
+    /// What a host with it is to Consul.
+    pub consul: Option<ConsulRole>,
+}
+
+/// A generation of parts that work together: `profiles/stacks/<name>.yaml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stack {
+    /// One line for people.
+    pub summary: String,
+    /// Components of every host.
+    pub components: Vec<Located<ComponentName>>,
+    /// Versions in use, by artifact or package.
+    #[serde(default)]
+    pub versions: BTreeMap<ArtifactName, Version>,
+    /// Container images, pinned by digest.
+    #[serde(default)]
+    pub images: BTreeMap<ArtifactName, ImageProfile>,
+    /// Systems that can carry it, and by choice the variants that work there, the default first.
+    pub systems: BTreeMap<SystemName, BTreeMap<ArtifactName, Vec<ProfileName>>>,
+    /// Systems that cannot, and why.
+    #[serde(default)]
+    pub unable: BTreeMap<SystemName, String>,
+}
+
+/// A container image and the digests of its versions.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageProfile {
+    /// Repository, as `docker pull` takes it.
+    pub name: String,
+    /// Digest (`sha256:…`) by version.
+    pub versions: BTreeMap<Version, String>,
+}
+
+/// An operating system: `profiles/systems/<name>.yaml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// `ID` in its /etc/os-release.
+    pub distribution: String,
+    /// `VERSION_ID` in its /etc/os-release.
+    pub release: String,
+    /// `VERSION_CODENAME` in its /etc/os-release.
+    pub codename: String,
+}
+
+impl System {
+    /// What a placeholder such as `{codename}` stands for.
+    pub fn word(&self, name: &str) -> Option<String> {
+        match name {
+            "distribution" => Some(self.distribution.clone()),
+            "release" => Some(self.release.clone()),
+            "codename" => Some(self.codename.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// Where a host runs: `profiles/platforms/<name>.yaml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Platform {
+    /// One line for people.
+    pub summary: String,
+    /// Largest user-data in bytes; none when there is no limit.
+    pub user_data_limit: Option<usize>,
+    /// Where that number comes from.
+    pub limit_source: Option<String>,
+}
+
+/// Something to fetch: `profiles/artifacts/<name>.yaml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactProfile {
+    /// One line for people.
+    pub summary: String,
+    /// Where it can be had; `{version}`, `{arch}` and the system's words stand for themselves.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// How the urls spell Debian's names of architectures.
+    #[serde(default)]
+    pub arch: BTreeMap<String, String>,
+    /// Whose version it has in the stack, when that is not its own name.
+    pub version_of: Option<ArtifactName>,
+    /// What is known of its versions.
+    pub versions: BTreeMap<Version, ArtifactVersion>,
+}
+
+/// One version of an artifact.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactVersion {
+    /// Urls of this version, instead of the artifact's.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// SHA-256 by Debian's name of the architecture, or `all`.
+    #[serde(default)]
+    pub sha256: BTreeMap<String, Sha256>,
+    /// What templates must know of it.
+    #[serde(default)]
+    pub values: BTreeMap<String, Setting>,
+}
+
+/// One thing on a host: `templates/<name>/component.yaml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// One line for people.
+    pub summary: String,
+    /// Which choice selects one of its variants.
+    pub choice: Option<ArtifactName>,
+    /// Other components that come with it.
+    #[serde(default)]
+    pub needs: Vec<Located<ComponentName>>,
+    /// Its own values, which cluster.yaml's `settings` override.
+    #[serde(default)]
+    pub values: BTreeMap<ArtifactName, Setting>,
+    /// Commands of every boot, before anything else (cloud-init's bootcmd).
+    #[serde(default)]
+    pub bootcmd: Vec<Vec<String>>,
+    /// Commands at the end of the first boot (cloud-init's runcmd).
+    #[serde(default)]
+    pub runcmd: Vec<Vec<String>>,
+    /// Packages to install, `name` or `name=version`.
+    #[serde(default)]
+    pub packages: Vec<Located<String>>,
+    /// Package sources besides the distribution's.
+    #[serde(default)]
+    pub apt: BTreeMap<ArtifactName, Located<AptSource>>,
+    /// Artifacts to fetch.
+    #[serde(default)]
+    pub artifacts: Vec<Located<ArtifactName>>,
+    /// Files to write.
+    #[serde(default)]
+    pub files: Vec<Located<FileEntry>>,
+    /// Units that genhost.target wants.
+    #[serde(default)]
+    pub units: Vec<UnitName>,
+    /// Units that cloud-init's last step starts and waits for.
+    #[serde(default)]
+    pub first_boot: Vec<UnitName>,
+    /// Variants by name.
+    #[serde(default)]
+    pub variants: BTreeMap<ProfileName, Parts>,
+}
+
+/// What a variant of a component adds to it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Parts {
+    /// See [`Component::needs`].
+    pub needs: Vec<Located<ComponentName>>,
+    /// Values that every template sees as `variant.<choice>.<key>`.
+    pub values: BTreeMap<ArtifactName, Setting>,
+    /// See [`Component::packages`].
+    pub packages: Vec<Located<String>>,
+    /// See [`Component::apt`].
+    pub apt: BTreeMap<ArtifactName, Located<AptSource>>,
+    /// See [`Component::artifacts`].
+    pub artifacts: Vec<Located<ArtifactName>>,
+    /// See [`Component::files`].
+    pub files: Vec<Located<FileEntry>>,
+    /// See [`Component::units`].
+    pub units: Vec<UnitName>,
+    /// See [`Component::first_boot`].
+    pub first_boot: Vec<UnitName>,
+}
+
+/// A package source, in cloud-init's terms.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AptSource {
+    /// A line of sources.list, with `$KEY_FILE` for the key.
+    pub source: String,
+    /// Fingerprint of the key, 40 hexadecimal digits.
+    pub key: String,
+}
+
+/// A file of a component.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Where it goes.
+    pub path: HostPath,
+    /// The template beside the manifest.
+    pub template: String,
+    /// Its mode, four octal digits.
+    #[serde(default = "FileEntry::default_mode")]
+    pub mode: String,
+}
+
+impl FileEntry {
+    fn default_mode() -> String {
+        "0644".to_owned()
+    }
+}
+
+/// Everything there is to choose from, and the templates.
+#[derive(Debug)]
+pub struct Catalogue {
+    /// Roles by name.
+    pub roles: BTreeMap<ProfileName, Role>,
+    /// Stacks by name.
+    pub stacks: BTreeMap<ProfileName, Located<Stack>>,
+    /// Operating systems by name.
+    pub systems: BTreeMap<SystemName, System>,
+    /// Platforms by name.
+    pub platforms: BTreeMap<ProfileName, Platform>,
+    /// Artifacts by name.
+    pub artifacts: BTreeMap<ArtifactName, Located<ArtifactProfile>>,
+    /// Components by name.
+    pub components: BTreeMap<ComponentName, Located<Component>>,
+    /// The components' files.
+    pub templates: Shelf,
+}
+
+impl Catalogue {
+    /// Reads every profile and every component's manifest.
+    pub fn load(sources: &mut Sources, profiles: &Shelf, templates: Shelf) -> Result<Self> {
+        let components = Folder { shelf: &templates, folder: "", suffix: "/component.yaml" };
+        let components = components.read(sources, |text| ComponentName::new(text).ok())?;
+        let folder = |folder| Folder { shelf: profiles, folder, suffix: ".yaml" };
+        let profile = |text: &str| ProfileName::new(text).ok();
+        Ok(Self {
+            roles: folder("roles/").read(sources, profile)?,
+            stacks: folder("stacks/").read(sources, profile)?,
+            systems: folder("systems/").read(sources, |text| SystemName::new(text).ok())?,
+            platforms: folder("platforms/").read(sources, profile)?,
+            artifacts: folder("artifacts/").read(sources, |text| ArtifactName::new(text).ok())?,
+            components,
+            templates,
+        })
+    }
+
+    /// The role of that name or alias.
+    pub fn role(&self, name: &ProfileName) -> Option<(&ProfileName, &Role)> {
+        self.roles.get_key_value(name).or_else(|| self.roles.iter().find(|(_, role)| role.aliases.contains(name)))
+    }
+
+    /// Roles and all that they imply, sorted, without doubles.
+    pub fn close_roles(&self, asked: &[Located<ProfileName>]) -> Result<Vec<ProfileName>> {
+        let mut closed = std::collections::BTreeSet::new();
+        let mut open: Vec<&Located<ProfileName>> = asked.iter().collect();
+        while let Some(asked) = open.pop() {
+            let Some((name, role)) = self.role(asked) else {
+                let aliases = self.roles.values().flat_map(|role| &role.aliases);
+                let known = self.roles.keys().chain(aliases).map(ToString::to_string).collect();
+                let problem = Problem::Unknown { what: "role", name: asked.to_string(), known };
+                return Err(Diagnostic::at(asked.place, problem));
+            };
+            if closed.insert(name.clone()) {
+                open.extend(&role.implies);
+            }
+        }
+        Ok(closed.into_iter().collect())
+    }
+}
+
+/// The files of one kind on a shelf.
+struct Folder<'a> {
+    shelf: &'a Shelf,
+    folder: &'a str,
+    suffix: &'a str,
+}
+
+impl Folder<'_> {
+    fn read<K: Ord, T: for<'de> Deserialize<'de>>(
+        &self,
+        sources: &mut Sources,
+        name: impl Fn(&str) -> Option<K>,
+    ) -> Result<BTreeMap<K, T>> {
+        let mut all = BTreeMap::new();
+        for path in self.shelf.paths() {
+            let stem = path.strip_prefix(self.folder).and_then(|rest| rest.strip_suffix(self.suffix));
+            let (Some(stem), Some(volume)) = (stem, self.shelf.get(path)) else { continue };
+            let text = String::from_utf8_lossy(&volume.bytes);
+            let source = sources.add(&volume.name, text);
+            let start = Place::new(source, 0, 0);
+            let Some(key) = name(stem) else {
+                return Err(Diagnostic::at(start, Problem::BadFileName { name: stem.to_owned() }));
+            };
+            if std::str::from_utf8(&volume.bytes).is_err() {
+                return Err(Diagnostic::at(start, Problem::NotUtf8));
+            }
+            let node = yaml::parse(sources, source)?;
+            all.insert(key, yaml::decode(&node).map_err(|e| e.or_at(start))?);
+        }
+        Ok(all)
+    }
+}

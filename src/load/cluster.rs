@@ -1,0 +1,355 @@
+//! `cluster.yaml` and `--set` to a [`Cluster`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use sha2::{Digest, Sha256};
+
+use super::Catalogue;
+use crate::cluster::{
+    AddressRange, Cluster, ClusterFile, ConsulRole, Host, HostName, HostSection, Network, ProfileName, RangeSection,
+    SystemName, Vpn,
+};
+use crate::diagnostic::{Diagnostic, Place, Problem, Result, SourceId, Sources};
+use crate::yaml::{self, Entries, Key, Located, Node};
+
+/// A key and a value that the command line lays over cluster.yaml.
+#[derive(Debug)]
+pub struct Override {
+    path: Vec<Key>,
+    value: Node,
+}
+
+impl Override {
+    /// Takes `key.key=value`, the value in YAML.
+    pub fn parse(sources: &mut Sources, argument: &str) -> Result<Self> {
+        let (path, value) = argument.split_once('=').unwrap_or((argument, ""));
+        let source = sources.add(format!("--set {path}"), value);
+        let whole = Place::new(source, 0, value.len());
+        let usable = argument.contains('=') && path.split('.').all(|key| !key.is_empty());
+        if !usable {
+            return Err(Diagnostic::nowhere(Problem::BadOverride { argument: argument.to_owned() }));
+        }
+        let key = |text: &str| Key { place: whole, text: text.to_owned() };
+        Ok(Self { path: path.split('.').map(key).collect(), value: yaml::parse(sources, source)? })
+    }
+}
+
+/// Reads a cluster: decodes it strictly, then checks what no single value can show.
+pub fn cluster(
+    sources: &Sources,
+    source: SourceId,
+    overrides: Vec<Override>,
+    catalogue: &Catalogue,
+) -> Result<Cluster, Vec<Diagnostic>> {
+    let mut node = yaml::parse(sources, source).map_err(|e| vec![e])?;
+    let start = Place::new(source, 0, 0);
+    if node.value == yaml::Value::Null {
+        return Err(vec![Diagnostic::at(start, Problem::EmptyFile)]);
+    }
+    for Override { path, value } in overrides {
+        node.set(&path, value).map_err(|e| vec![e])?;
+    }
+    let file: ClusterFile = yaml::decode(&node).map_err(|e| vec![e.or_at(start)])?;
+    Validation { catalogue, faults: Vec::new() }.cluster(file, start)
+}
+
+/// Collects every fault, so that a user sees all of them at once.
+struct Validation<'a> {
+    catalogue: &'a Catalogue,
+    faults: Vec<Diagnostic>,
+}
+
+impl Validation<'_> {
+    fn fault(&mut self, place: Place, problem: Problem) {
+        self.faults.push(Diagnostic::at(place, problem));
+    }
+
+    fn cluster(mut self, file: ClusterFile, start: Place) -> Result<Cluster, Vec<Diagnostic>> {
+        self.stack(&file);
+        let network = file.vpn.network.value;
+        let dhcp = self.range("dhcp", &file.vpn.dhcp, network);
+        let claims = self.range("claims", &file.vpn.claims, network);
+        if dhcp.overlaps(claims) {
+            self.fault(file.vpn.claims.place, Problem::RangesOverlap);
+        }
+        let hosts = self.hosts(&file, network, dhcp, claims);
+        self.users(&file);
+        let servers: Vec<usize> = (0..hosts.len()).filter(|n| self.is_vpn_server(&hosts[*n].roles)).collect();
+        let vpn_server = match servers[..] {
+            [one] => one,
+            [] => {
+                self.fault(start, Problem::NoVpnServer);
+                0
+            }
+            [first, second, ..] => {
+                let problem = Problem::TwoVpnServers { first: hosts[first].name.to_string() };
+                self.fault(hosts[second].name.place, problem);
+                first
+            }
+        };
+        if !hosts.is_empty() && hosts.iter().all(|host| host.consul == ConsulRole::Client) {
+            self.fault(start, Problem::NoConsulServer);
+        }
+        if !self.faults.is_empty() {
+            return Err(self.faults);
+        }
+        Ok(Cluster {
+            name: file.name.value,
+            stack: file.stack,
+            system: file.os,
+            vpn: Vpn {
+                endpoint: file.vpn.endpoint,
+                port: file.vpn.port,
+                hub: file.vpn.hub,
+                nic: file.vpn.nic,
+                account: file.vpn.account,
+                network,
+                dhcp,
+                claims,
+                users: file.vpn.users.into_iter().map(|user| user.value).collect(),
+            },
+            hosts,
+            vpn_server,
+            install: values(file.install),
+            versions: values(file.versions),
+            artifacts: values(file.artifacts),
+            components: file.components,
+            settings: values(file.settings).into_iter().map(|(name, settings)| (name, values(settings.0))).collect(),
+            open: file.firewall.open,
+        })
+    }
+
+    fn is_vpn_server(&self, roles: &[ProfileName]) -> bool {
+        roles.iter().any(|name| self.catalogue.roles.get(name).is_some_and(|role| role.vpn_server))
+    }
+
+    /// The stack exists, and so do the choices that are made within it.
+    fn stack(&mut self, file: &ClusterFile) {
+        let Some(stack) = self.catalogue.stacks.get(&file.stack.value) else {
+            let known = names(self.catalogue.stacks.keys());
+            return self
+                .fault(file.stack.place, Problem::Unknown { what: "stack", name: file.stack.to_string(), known });
+        };
+        self.system(&file.stack, &file.os);
+        let systems = file.hosts.0.iter().filter_map(|(_, host)| host.os.as_ref());
+        for system in systems {
+            self.system(&file.stack, system);
+        }
+        let choices = stack.systems.get(&file.os.value);
+        for (choice, variant) in &file.install.0 {
+            let Some(choices) = choices else { continue };
+            match choices.get(&choice.value) {
+                None => {
+                    let known = names(choices.keys());
+                    let problem = Problem::Unknown { what: "part to install", name: choice.to_string(), known };
+                    self.fault(choice.place, problem);
+                }
+                Some(variants) if !variants.contains(&variant.value) => {
+                    let what = "way to install it here";
+                    let problem = Problem::Unknown { what, name: variant.to_string(), known: names(variants) };
+                    self.fault(variant.place, problem);
+                }
+                Some(_) => {}
+            }
+        }
+        for (name, _) in &file.versions.0 {
+            if !stack.versions.contains_key(&name.value) && !self.catalogue.artifacts.contains_key(&name.value) {
+                let known = names(stack.versions.keys());
+                self.fault(name.place, Problem::Unknown { what: "versioned part", name: name.to_string(), known });
+            }
+        }
+        for (name, _) in &file.artifacts.0 {
+            if !self.catalogue.artifacts.contains_key(&name.value) {
+                let known = names(self.catalogue.artifacts.keys());
+                self.fault(name.place, Problem::Unknown { what: "artifact", name: name.to_string(), known });
+            }
+        }
+        let components = file.components.iter().chain(file.hosts.0.iter().flat_map(|(_, host)| &host.components));
+        for name in components {
+            self.component(name);
+        }
+        for (name, settings) in &file.settings.0 {
+            self.component(name);
+            let Some(component) = self.catalogue.components.get(&name.value) else { continue };
+            for (key, _) in &settings.0.0 {
+                if !component.values.contains_key(&key.value) {
+                    let known = names(component.values.keys());
+                    self.fault(key.place, Problem::Unknown { what: "setting", name: key.to_string(), known });
+                }
+            }
+        }
+    }
+
+    fn component(&mut self, name: &Located<crate::cluster::ComponentName>) {
+        if !self.catalogue.components.contains_key(&name.value) {
+            let known = names(self.catalogue.components.keys());
+            self.fault(name.place, Problem::Unknown { what: "component", name: name.to_string(), known });
+        }
+    }
+
+    fn system(&mut self, stack_name: &Located<ProfileName>, system: &Located<SystemName>) {
+        let Some(stack) = self.catalogue.stacks.get(&stack_name.value) else { return };
+        if let Some(reason) = stack.unable.get(&system.value) {
+            let problem = Problem::UnableSystem {
+                stack: stack_name.to_string(),
+                system: system.to_string(),
+                reason: reason.clone(),
+                able: names(stack.systems.keys()),
+            };
+            self.fault(system.place, problem);
+        } else if !stack.systems.contains_key(&system.value) || !self.catalogue.systems.contains_key(&system.value) {
+            let known = names(stack.systems.keys());
+            self.fault(system.place, Problem::Unknown { what: "os", name: system.to_string(), known });
+        }
+    }
+
+    fn range(&mut self, name: &'static str, section: &Located<RangeSection>, network: Network) -> AddressRange {
+        let range = AddressRange { first: section.first, last: section.last };
+        let hosts = network.hosts();
+        if range.first > range.last {
+            self.fault(section.place, Problem::RangeBackwards { name });
+            return AddressRange { first: range.first, last: range.first };
+        }
+        if !hosts.contains(range.first) || !hosts.contains(range.last) || range.contains(network.gateway()) {
+            let first = Ipv4Addr::from(u32::from(network.gateway()) + 1);
+            self.fault(section.place, Problem::RangeOutside { name, first, last: hosts.last });
+        }
+        range
+    }
+
+    fn users(&mut self, file: &ClusterFile) {
+        let mut seen = BTreeSet::new();
+        for user in &file.vpn.users {
+            let folded = user.as_str().to_ascii_lowercase();
+            let is_host = file.hosts.0.iter().any(|(host, _)| host.as_str() == folded);
+            let is_role = ProfileName::new(&folded).is_ok_and(|name| self.catalogue.role(&name).is_some());
+            if is_host || is_role || !seen.insert(folded) {
+                self.fault(user.place, Problem::AccountTaken { name: user.to_string() });
+            }
+        }
+    }
+
+    fn hosts(&mut self, file: &ClusterFile, network: Network, dhcp: AddressRange, claims: AddressRange) -> Vec<Host> {
+        let gateway = AddressRange { first: network.gateway(), last: network.gateway() };
+        let addresses = Addresses { network, reserved: [gateway, dhcp, claims] };
+        let mut taken: BTreeMap<Ipv4Addr, HostName> = BTreeMap::new();
+        for (name, section) in &file.hosts.0 {
+            let Some(address) = &section.vpn_address else { continue };
+            if let Some(problem) = addresses.refuse(address.value, [dhcp, claims]) {
+                self.fault(address.place, problem);
+            } else if let Some(other) = taken.insert(address.value, name.value.clone()) {
+                let problem = Problem::AddressTaken { address: address.value, other: other.to_string() };
+                self.fault(address.place, problem);
+            }
+        }
+        let mut hosts = Vec::with_capacity(file.hosts.0.len());
+        let mut clashes = Vec::new();
+        for (name, section) in &file.hosts.0 {
+            let address = section.vpn_address.as_ref().map(|address| address.value).or_else(|| {
+                let allotted = addresses.allot(name);
+                match allotted.map(|address| (address, taken.get(&address))) {
+                    Some((address, None)) => {
+                        taken.insert(address, name.value.clone());
+                    }
+                    Some((address, Some(other))) => clashes.push((name, address, other.to_string())),
+                    None => self.fault(name.place, Problem::NetworkFull),
+                }
+                allotted
+            });
+            if let Some(host) = address.and_then(|address| self.host(file, name, section, address)) {
+                hosts.push(host);
+            }
+        }
+        for (name, address, other) in clashes {
+            let free = addresses.free(&taken);
+            if let Some(free) = free {
+                taken.insert(free, name.value.clone());
+            }
+            self.fault(name.place, Problem::AddressClash { host: name.to_string(), address, other, free });
+        }
+        hosts
+    }
+
+    fn host(
+        &mut self,
+        file: &ClusterFile,
+        name: &Located<HostName>,
+        section: &HostSection,
+        address: Ipv4Addr,
+    ) -> Option<Host> {
+        if ProfileName::new(name.as_str()).is_ok_and(|name| self.catalogue.role(&name).is_some()) {
+            self.fault(name.place, Problem::HostNamedLikeRole { name: name.to_string() });
+        }
+        if section.roles.value.is_empty() {
+            self.fault(section.roles.place, Problem::NoRoles { host: name.to_string() });
+        }
+        if let Some(platform) = &section.platform
+            && !self.catalogue.platforms.contains_key(&platform.value)
+        {
+            let known = names(self.catalogue.platforms.keys());
+            self.fault(platform.place, Problem::Unknown { what: "platform", name: platform.to_string(), known });
+        }
+        let roles = match self.catalogue.close_roles(&section.roles.value) {
+            Ok(roles) => roles,
+            Err(fault) => {
+                self.faults.push(fault);
+                return None;
+            }
+        };
+        let by_role = roles.iter().find_map(|role| self.catalogue.roles.get(role)?.consul);
+        Some(Host {
+            name: name.clone(),
+            consul: section.consul.or(by_role).unwrap_or(ConsulRole::Client),
+            roles,
+            system: section.os.clone().unwrap_or_else(|| file.os.clone()),
+            platform: section.platform.as_ref().map(|platform| platform.value.clone()),
+            address,
+            components: section.components.clone(),
+        })
+    }
+}
+
+/// Which addresses hosts known by name may have.
+struct Addresses {
+    network: Network,
+    reserved: [AddressRange; 3],
+}
+
+impl Addresses {
+    fn refuse(&self, address: Ipv4Addr, [dhcp, claims]: [AddressRange; 2]) -> Option<Problem> {
+        if !self.network.hosts().contains(address) {
+            Some(Problem::AddressOutside { address, network: self.network })
+        } else if address == self.network.gateway() {
+            Some(Problem::AddressOfGateway { address })
+        } else if dhcp.contains(address) {
+            Some(Problem::AddressInRange { address, name: "dhcp" })
+        } else if claims.contains(address) {
+            Some(Problem::AddressInRange { address, name: "claims" })
+        } else {
+            None
+        }
+    }
+
+    /// A host's address by its name alone, so that no other host can move it.
+    fn allot(&self, name: &HostName) -> Option<Ipv4Addr> {
+        let hosts = self.network.hosts();
+        let hash = Sha256::digest(format!("genhost vpn address {name}"));
+        let number = hash[..8].iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+        let index = number.checked_rem(u64::from(hosts.count_outside(&self.reserved)))?;
+        hosts.nth_outside(u32::try_from(index).ok()?, &self.reserved)
+    }
+
+    fn free(&self, taken: &BTreeMap<Ipv4Addr, HostName>) -> Option<Ipv4Addr> {
+        let hosts = self.network.hosts();
+        (0..).map_while(|n| hosts.nth_outside(n, &self.reserved)).find(|address| !taken.contains_key(address))
+    }
+}
+
+fn names<T: ToString>(names: impl IntoIterator<Item = T>) -> Vec<String> {
+    names.into_iter().map(|name| name.to_string()).collect()
+}
+
+fn values<K: Ord, V>(entries: Entries<K, V>) -> BTreeMap<K, V> {
+    entries.0.into_iter().map(|(key, value)| (key.value, value)).collect()
+}

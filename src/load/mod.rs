@@ -1,0 +1,16 @@
+//! From texts to what they mean: the catalogue of profiles and components, the cluster, the secrets.
+//!
+//! Pure: the texts were read by the caller.
+
+mod catalogue;
+mod cluster;
+mod secrets;
+mod shelf;
+
+pub use catalogue::{
+    AptSource, ArtifactProfile, ArtifactVersion, Catalogue, Component, FileEntry, ImageProfile, Parts, Platform, Role,
+    Stack, System,
+};
+pub use cluster::{Override, cluster};
+pub use secrets::{new_secrets, secrets};
+pub use shelf::{Shelf, built_in_cluster};

@@ -1,0 +1,78 @@
+//! Where data files come from: those built into the program, and the user's laid over them.
+
+use std::collections::BTreeMap;
+
+use include_dir::{Dir, include_dir};
+
+static PROFILES: Dir = include_dir!("$CARGO_MANIFEST_DIR/profiles");
+static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
+
+/// The built-in cluster, which is also what `genhost init` writes.
+pub fn built_in_cluster() -> &'static str {
+    PROFILES.get_file("cluster.yaml").and_then(|file| file.contents_utf8()).unwrap_or_default()
+}
+
+/// A tree of small data files by their path below its root.
+#[derive(Debug)]
+pub struct Shelf {
+    files: BTreeMap<String, Volume>,
+}
+
+/// One data file.
+#[derive(Debug)]
+pub struct Volume {
+    /// Its name in messages.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: std::borrow::Cow<'static, [u8]>,
+}
+
+impl Shelf {
+    /// The profiles that are built in.
+    pub fn profiles() -> Self {
+        Self::embedded("profiles", &PROFILES)
+    }
+
+    /// The templates that are built in.
+    pub fn templates() -> Self {
+        Self::embedded("templates", &TEMPLATES)
+    }
+
+    fn embedded(root: &str, dir: &'static Dir) -> Self {
+        fn walk(root: &str, dir: &'static Dir, files: &mut BTreeMap<String, Volume>) {
+            for file in dir.files() {
+                // include_dir keeps the separators of the machine that built the program.
+                let path = file.path().to_string_lossy().replace('\\', "/");
+                let name = format!("<genhost>/{root}/{path}");
+                files.insert(path, Volume { name, bytes: file.contents().into() });
+            }
+            for dir in dir.dirs() {
+                walk(root, dir, files);
+            }
+        }
+        let mut files = BTreeMap::new();
+        walk(root, dir, &mut files);
+        Self { files }
+    }
+
+    /// Lays a file over what is there under the same path.
+    pub fn put(&mut self, path: String, name: String, bytes: Vec<u8>) {
+        self.files.insert(path, Volume { name, bytes: bytes.into() });
+    }
+
+    /// The file at a path.
+    pub fn get(&self, path: &str) -> Option<&Volume> {
+        self.files.get(path)
+    }
+
+    /// Paths below a folder, in order.
+    pub fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
+        let inside = move |path: &&str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        self.files.keys().map(String::as_str).filter(inside)
+    }
+
+    /// Every path, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+}

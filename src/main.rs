@@ -1,0 +1,5 @@
+//! The `genhost` command.
+
+fn main() -> std::process::ExitCode {
+    genhost::cli::main()
+}

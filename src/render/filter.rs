@@ -1,0 +1,62 @@
+//! Filters that carry a text through a syntax unharmed: each reader gets back what was put in.
+
+use std::fmt::Write as _;
+
+use minijinja::{Environment, Error, ErrorKind};
+
+pub(super) fn add_to(environment: &mut Environment) {
+    environment.add_filter("sh", sh);
+    environment.add_filter("systemd", systemd);
+    environment.add_filter("softether", softether);
+}
+
+fn refuse(what: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, what)
+}
+
+/// One word of POSIX shell.
+fn sh(text: &str) -> Result<String, Error> {
+    if text.contains('\0') {
+        return Err(refuse("a shell word cannot hold a NUL"));
+    }
+    Ok(format!("'{}'", text.replace('\'', r"'\''")))
+}
+
+/// One double-quoted word of a unit file: systemd.syntax(7) "Quoting", `%` of specifiers and `$` of ExecStart doubled.
+fn systemd(text: &str) -> Result<String, Error> {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '%' => out.push_str("%%"),
+            '$' => out.push_str("$$"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => return Err(refuse("a unit file cannot hold this control character")),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    Ok(out)
+}
+
+/// A string of SoftEther's configuration files: `$` and what would end or blur a value as `$XX`, an empty one as `$`.
+fn softether(text: &str) -> Result<String, Error> {
+    if text.is_empty() {
+        return Ok("$".to_owned());
+    }
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'$' | b' ' | b'\t' | b'\n' | b'\r' | 0x01..=0x1f | 0x7f => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "${byte:02X}");
+            }
+            0 => return Err(refuse("a SoftEther configuration cannot hold a NUL")),
+            _ if byte.is_ascii() => out.push(char::from(byte)),
+            _ => return Err(refuse("only ASCII is read back unharmed from a SoftEther configuration here")),
+        }
+    }
+    Ok(out)
+}

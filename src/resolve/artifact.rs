@@ -1,0 +1,87 @@
+//! Which artifact exactly: its version, urls and hashes.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::parts::expand;
+use crate::cluster::{ArtifactName, ArtifactSection, Setting, Sha256, Url, Version};
+use crate::diagnostic::{Diagnostic, Problem, Result};
+use crate::load::{ArtifactProfile, System};
+use crate::yaml::Located;
+
+/// Something to fetch, pinned.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Artifact {
+    /// Version in use.
+    pub version: Version,
+    /// By Debian's name of the architecture, or `all`.
+    pub files: BTreeMap<String, Pin>,
+    /// What its profile says of that version; how it is installed depends on it, what it is does not.
+    #[serde(skip)]
+    pub values: BTreeMap<String, Setting>,
+}
+
+/// One file: what it must be, and where it can be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pin {
+    /// Its hash.
+    pub sha256: Sha256,
+    /// Where to look, in this order.
+    pub urls: Vec<Url>,
+}
+
+pub(super) fn pin(
+    name: &Located<ArtifactName>,
+    profile: &Located<ArtifactProfile>,
+    own: Option<&Located<ArtifactSection>>,
+    version: Version,
+    system: &System,
+) -> Result<Artifact> {
+    let known = profile.versions.get(&version);
+    let hashes = match own {
+        Some(own) if !own.sha256.is_empty() => &own.sha256,
+        _ => match known {
+            Some(known) if !known.sha256.is_empty() => &known.sha256,
+            _ => {
+                let place = own.map_or(name.place, |own| own.place);
+                let problem = Problem::NoPinnedHash { artifact: name.to_string(), version: version.to_string() };
+                return Err(Diagnostic::at(place, problem));
+            }
+        },
+    };
+    let templates = match known {
+        Some(known) if !known.urls.is_empty() => &known.urls,
+        _ => &profile.urls,
+    };
+    let mut files = BTreeMap::new();
+    for (arch, sha256) in hashes {
+        if !matches!(arch.as_str(), "all" | "amd64" | "arm64") {
+            let place = own.map_or(profile.place, |own| own.place);
+            let known = ["all", "amd64", "arm64"].map(str::to_owned).to_vec();
+            return Err(Diagnostic::at(place, Problem::Unknown { what: "architecture", name: arch.clone(), known }));
+        }
+        let word = |word: &str| match word {
+            "version" => Some(version.to_string()),
+            "arch" => Some(profile.arch.get(arch).unwrap_or(arch).clone()),
+            _ => system.word(word),
+        };
+        let url = |text: &str, place| {
+            let text = expand(text, word).map_err(|problem| Diagnostic::at(place, problem))?;
+            Url::new(&text).map_err(|e| Diagnostic::at(place, Problem::Value { message: e.to_string() }))
+        };
+        let urls: Vec<Url> = match own {
+            Some(own) if !own.urls.is_empty() => {
+                own.urls.iter().map(|template| url(template.as_str(), own.place)).collect::<Result<_>>()?
+            }
+            _ => templates.iter().map(|template| url(template, profile.place)).collect::<Result<_>>()?,
+        };
+        if urls.is_empty() {
+            let problem = Problem::NoUrl { artifact: name.to_string(), version: version.to_string() };
+            return Err(Diagnostic::at(own.map_or(name.place, |own| own.place), problem));
+        }
+        files.insert(arch.clone(), Pin { sha256: sha256.clone(), urls });
+    }
+    let values = known.map(|known| known.values.clone()).unwrap_or_default();
+    Ok(Artifact { version, files, values })
+}

@@ -1,0 +1,277 @@
+//! Every decision for one host, made: from a [`Cluster`] and its secrets to a [`HostPlan`]. No bytes yet.
+
+mod artifact;
+mod parts;
+mod plan;
+mod values;
+
+use std::net::Ipv4Addr;
+
+use sha2::{Digest, Sha256};
+
+pub use artifact::Artifact;
+pub use parts::{PlannedComponent, PlannedFile};
+pub use plan::{AptSource, HostPlan, Subject};
+pub use values::Values;
+
+use crate::cluster::{Cluster, ConsulRole, Endpoint, Host, OpenPort, ProfileName, Protocol, SystemName};
+use crate::diagnostic::{Diagnostic, Problem, Result};
+use crate::load::Catalogue;
+use crate::secrets::{Label, Secrets, hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash};
+use crate::yaml::Located;
+
+/// Makes every decision for one host.
+///
+/// # Errors
+/// A part that has no pinned hash, a package or url that names an unknown word, two components that write one file.
+pub fn resolve(catalogue: &Catalogue, cluster: &Cluster, secrets: &Secrets, subject: &Subject) -> Result<HostPlan> {
+    Resolver { catalogue, cluster, secrets, host: HostFacts::new(catalogue, cluster, subject)? }.plan(subject)
+}
+
+/// What is known of the host before anything is decided: the same for one with a name and one rendered by role.
+struct HostFacts<'a> {
+    roles: Vec<ProfileName>,
+    system: &'a Located<SystemName>,
+    platform: Option<&'a ProfileName>,
+    consul: ConsulRole,
+    extra: &'a [Located<crate::cluster::ComponentName>],
+    /// `None`: it claims one on the host.
+    address: Option<Ipv4Addr>,
+    account: Label,
+    /// `None`: it is made on the host.
+    mac: Option<String>,
+    is_vpn_server: bool,
+}
+
+impl<'a> HostFacts<'a> {
+    fn new(catalogue: &'a Catalogue, cluster: &'a Cluster, subject: &Subject) -> Result<Self> {
+        match subject {
+            Subject::Host(name) => {
+                let Some(host) = cluster.hosts.iter().find(|host| host.name.value == *name) else {
+                    let known = cluster.hosts.iter().map(|host| host.name.to_string()).collect();
+                    return Err(Problem::Unknown { what: "host", name: name.to_string(), known }.into());
+                };
+                Ok(Self::named(catalogue, host))
+            }
+            Subject::Roles(asked) => Self::by_role(catalogue, cluster, asked),
+        }
+    }
+
+    fn named(catalogue: &Catalogue, host: &'a Host) -> Self {
+        Self {
+            is_vpn_server: is_vpn_server(catalogue, &host.roles),
+            roles: host.roles.clone(),
+            system: &host.system,
+            platform: host.platform.as_ref(),
+            consul: host.consul,
+            extra: &host.components,
+            address: Some(host.address),
+            account: Label::Host(host.name.value.clone()),
+            mac: Some(mac(host.name.as_str())),
+        }
+    }
+
+    /// A host that many machines may boot as. The vpn-server is the exception: there is one, so it is the cluster's in all
+    /// but the name.
+    fn by_role(catalogue: &'a Catalogue, cluster: &'a Cluster, asked: &[Located<ProfileName>]) -> Result<Self> {
+        let roles = catalogue.close_roles(asked)?;
+        let is_vpn_server = is_vpn_server(catalogue, &roles);
+        let by_role = roles.iter().find_map(|role| catalogue.roles.get(role)?.consul);
+        let known = is_vpn_server.then(|| cluster.vpn_server());
+        let account = match known {
+            Some(host) => Label::Host(host.name.value.clone()),
+            None => {
+                let role = main_role(catalogue, &roles).ok_or(Problem::NoRoles { host: "--role".to_owned() })?;
+                Label::Role(role.clone())
+            }
+        };
+        Ok(Self {
+            is_vpn_server,
+            system: &cluster.system,
+            platform: None,
+            consul: known.map(|host| host.consul).or(by_role).unwrap_or(ConsulRole::Client),
+            extra: &[],
+            address: known.map(|host| host.address),
+            mac: known.map(|host| mac(host.name.as_str())),
+            account,
+            roles,
+        })
+    }
+}
+
+fn is_vpn_server(catalogue: &Catalogue, roles: &[ProfileName]) -> bool {
+    roles.iter().any(|role| catalogue.roles.get(role).is_some_and(|role| role.vpn_server))
+}
+
+/// The role that names the VPN account of a host without a name: the first that no other one of its roles implies.
+fn main_role<'r>(catalogue: &Catalogue, roles: &'r [ProfileName]) -> Option<&'r ProfileName> {
+    let is_implied = |name: &ProfileName| {
+        let others = roles.iter().filter_map(|other| catalogue.roles.get(other));
+        others.flat_map(|other| &other.implies).any(|implied| implied.value == *name)
+    };
+    roles.iter().find(|name| !is_implied(name))
+}
+
+/// A fixed, locally administered address of a network adapter, from a name: SoftEther would draw a random one.
+fn mac(name: &str) -> String {
+    let hash = Sha256::digest(format!("genhost mac {name}"));
+    let bytes = std::iter::once(0x5e).chain(hash.iter().copied().take(5));
+    bytes.map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join("-")
+}
+
+struct Resolver<'a> {
+    catalogue: &'a Catalogue,
+    cluster: &'a Cluster,
+    secrets: &'a Secrets,
+    host: HostFacts<'a>,
+}
+
+impl Resolver<'_> {
+    fn plan(&self, subject: &Subject) -> Result<HostPlan> {
+        let unknown =
+            |what, place, name: String| Diagnostic::at(place, Problem::Unknown { what, name, known: Vec::new() });
+        let stack_name = &self.cluster.stack;
+        let stack = self.catalogue.stacks.get(&stack_name.value);
+        let stack = stack.ok_or_else(|| unknown("stack", stack_name.place, stack_name.to_string()))?;
+        let system_name = self.host.system;
+        let system = self.catalogue.systems.get(&system_name.value);
+        let system = system.ok_or_else(|| unknown("os", system_name.place, system_name.to_string()))?;
+
+        let parts = parts::Selection {
+            catalogue: self.catalogue,
+            cluster: self.cluster,
+            stack,
+            system_name,
+            system,
+            is_static: self.host.address.is_some(),
+        };
+        let parts = parts.select(&self.host.roles, self.host.extra)?;
+        let values = Values {
+            cluster: values::ClusterValues { name: self.cluster.name.clone() },
+            host: values::HostValues {
+                system: system.into(),
+                units: parts.units.clone(),
+                first_boot: parts.first_boot.clone(),
+                artifacts: parts.artifacts.keys().cloned().collect(),
+                packages: parts.packages.keys().cloned().collect(),
+            },
+            vpn: self.vpn(),
+            firewall: values::FirewallValues { public: self.public(), open: self.cluster.open.clone() },
+            consul: self.consul(),
+            artifact: parts.artifacts.iter().map(|(name, artifact)| (name.clone(), artifact.into())).collect(),
+            image: parts.images.clone(),
+            versions: parts.versions.clone(),
+            variant: parts.variant_values.clone(),
+        };
+        Ok(HostPlan {
+            subject: subject.clone(),
+            roles: self.host.roles.clone(),
+            platform: self.host.platform.cloned(),
+            system: system_name.value.clone(),
+            components: parts.components,
+            packages: parts.packages,
+            apt: parts.apt,
+            artifacts: parts.artifacts,
+            units: parts.units,
+            values,
+        })
+    }
+
+    fn vpn(&self) -> values::VpnValues {
+        let vpn = &self.cluster.vpn;
+        let here = || Endpoint::literal("127.0.0.1");
+        let endpoint = if self.host.is_vpn_server { here() } else { vpn.endpoint.value.clone() };
+        let user = self.account_name(&self.host.account);
+        let certificate = values::base64(self.secrets.key_pair().certificate());
+        // The vpn-server's own client connects to itself, where nobody is in the middle.
+        let pinned = (!self.host.is_vpn_server).then(|| certificate.clone());
+        values::VpnValues {
+            hub: vpn.hub.clone(),
+            nic: vpn.nic.clone(),
+            interface: format!("vpn_{}", vpn.nic),
+            port: vpn.port,
+            network: vpn.network,
+            prefix: vpn.network.prefix(),
+            netmask: vpn.network.netmask(),
+            gateway: vpn.network.gateway(),
+            server_address: self.cluster.vpn_server().address,
+            dhcp: vpn.dhcp,
+            claims: vpn.claims,
+            address: self.host.address,
+            client: values::ClientValues {
+                account: vpn.account.clone(),
+                endpoint,
+                password_hash: user_password_hash(&self.secrets.password(&self.host.account), &user),
+                user,
+                certificate: pinned,
+                mac: self.host.mac.clone().unwrap_or_else(|| "@MAC@".to_owned()),
+            },
+            server: self.host.is_vpn_server.then(|| self.server(certificate)),
+        }
+    }
+
+    /// What the vpn-server alone may know.
+    fn server(&self, certificate: String) -> values::ServerValues {
+        let administrator = self.secrets.password(&Label::Administrator);
+        let hub = self.secrets.password(&Label::Hub);
+        let hosts = self.cluster.hosts.iter().map(|host| Label::Host(host.name.value.clone()));
+        let roles = self.catalogue.roles.iter().filter(|(_, role)| !role.vpn_server);
+        let roles = roles.map(|(name, _)| Label::Role(name.clone()));
+        let people = self.cluster.vpn.users.iter().map(|user| Label::User(user.clone()));
+        values::ServerValues {
+            administrator_hash: password_hash(&administrator),
+            hub_hash: password_hash(&hub),
+            hub_secure_hash: hub_secure_password_hash(&hub),
+            certificate,
+            key: values::base64(self.secrets.key_pair().key()),
+            gateway_mac: mac("gateway"),
+            accounts: hosts.chain(roles).chain(people).map(|label| self.account(&label)).collect(),
+            l2tp: !self.cluster.vpn.users.is_empty(),
+            psk: self.secrets.password(&Label::PreSharedKey),
+        }
+    }
+
+    fn account(&self, label: &Label) -> values::AccountValues {
+        let name = self.account_name(label);
+        let password = self.secrets.password(label);
+        let ntlm = if matches!(label, Label::User(_)) { nt_password_hash(&password) } else { String::new() };
+        values::AccountValues { hash: user_password_hash(&password, &name), name, ntlm }
+    }
+
+    fn account_name(&self, label: &Label) -> String {
+        match label {
+            Label::Host(name) => name.to_string(),
+            Label::Role(name) => name.to_string(),
+            Label::User(name) => name.to_string(),
+            Label::Administrator | Label::Hub | Label::PreSharedKey | Label::Gossip => String::new(),
+        }
+    }
+
+    /// Ports that the host answers on the public side. 500, 4500: IKE and its NAT traversal; 1701: L2TP.
+    fn public(&self) -> Vec<OpenPort> {
+        let port = |port, protocol| OpenPort { port, protocol };
+        let mut public = vec![port(22, Protocol::Tcp)];
+        if self.host.is_vpn_server {
+            public.push(port(self.cluster.vpn.port, Protocol::Tcp));
+            if !self.cluster.vpn.users.is_empty() {
+                public.extend([500, 4500, 1701].map(|number| port(number, Protocol::Udp)));
+            }
+        }
+        public.extend(&self.cluster.open);
+        public.sort_unstable_by_key(|open| (open.protocol, open.port));
+        public.dedup();
+        public
+    }
+
+    fn consul(&self) -> values::ConsulValues {
+        let servers: Vec<Ipv4Addr> = self.cluster.consul_servers().map(|host| host.address).collect();
+        let others = servers.iter().copied().filter(|address| Some(*address) != self.host.address);
+        values::ConsulValues {
+            server: self.host.consul == ConsulRole::Server,
+            bootstrap_expect: servers.len(),
+            retry_join: others.collect(),
+            encrypt: self.secrets.gossip_key(),
+            bind_addr: format!("{{{{ GetInterfaceIP \"vpn_{}\" }}}}", self.cluster.vpn.nic),
+        }
+    }
+}

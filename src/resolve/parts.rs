@@ -1,0 +1,272 @@
+//! Which components a host has, and what these bring: packages, sources, artifacts, files, units.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::artifact::{Artifact, pin};
+use super::plan::AptSource;
+use crate::cluster::{
+    ArtifactName, Cluster, ComponentName, HostPath, ProfileName, Setting, SystemName, UnitName, Version,
+};
+use crate::diagnostic::{Diagnostic, Place, Problem, Result};
+use crate::load::{Catalogue, Component, FileEntry, Parts, Stack, System};
+use crate::yaml::Located;
+
+/// A component of a host, its variant chosen.
+#[derive(Debug)]
+pub struct PlannedComponent {
+    /// Name, which is also the folder of its templates.
+    pub name: ComponentName,
+    /// Its own values, which its templates see as `this.…`.
+    pub values: BTreeMap<ArtifactName, Setting>,
+    /// What it writes.
+    pub files: Vec<PlannedFile>,
+    /// Commands of every boot.
+    pub bootcmd: Vec<Vec<String>>,
+    /// Commands at the end of the first boot.
+    pub runcmd: Vec<Vec<String>>,
+}
+
+/// A file that a component writes.
+#[derive(Debug)]
+pub struct PlannedFile {
+    /// Where it is declared.
+    pub place: Place,
+    /// Where it goes.
+    pub path: HostPath,
+    /// Its template, a path on the shelf of templates.
+    pub template: String,
+    /// Its mode.
+    pub mode: u32,
+}
+
+/// What all components of a host bring together.
+#[derive(Debug, Default)]
+pub(super) struct Selected {
+    pub components: Vec<PlannedComponent>,
+    pub packages: BTreeMap<String, Option<String>>,
+    pub apt: BTreeMap<ArtifactName, AptSource>,
+    pub artifacts: BTreeMap<ArtifactName, Artifact>,
+    pub images: BTreeMap<ArtifactName, String>,
+    pub versions: BTreeMap<ArtifactName, Version>,
+    pub units: Vec<UnitName>,
+    pub first_boot: Vec<UnitName>,
+    pub variant_values: BTreeMap<ArtifactName, BTreeMap<ArtifactName, Setting>>,
+}
+
+/// A component and its variant, where it has one.
+struct Chosen<'a> {
+    name: &'a ComponentName,
+    component: &'a Located<Component>,
+    variant: Option<(&'a ProfileName, &'a Parts)>,
+}
+
+pub(super) struct Selection<'a> {
+    pub catalogue: &'a Catalogue,
+    pub cluster: &'a Cluster,
+    pub stack: &'a Located<Stack>,
+    pub system_name: &'a Located<SystemName>,
+    pub system: &'a System,
+    /// Whether the host's VPN address is known now, or claimed later.
+    pub is_static: bool,
+}
+
+impl<'a> Selection<'a> {
+    pub fn select(&self, roles: &[ProfileName], extra: &'a [Located<ComponentName>]) -> Result<Selected> {
+        let mut selected = Selected { versions: self.stack.versions.clone(), ..Selected::default() };
+        selected.versions.extend(self.cluster.versions.clone());
+        for (name, image) in &self.stack.images {
+            let Some(version) = selected.versions.get(name) else { continue };
+            let Some(digest) = image.versions.get(version) else {
+                let problem = Problem::NoPinnedHash { artifact: name.to_string(), version: version.to_string() };
+                return Err(Diagnostic::at(self.stack.place, problem));
+            };
+            selected.images.insert(name.clone(), format!("{}@{digest}", image.name));
+        }
+        let mut first_boot = BTreeSet::new();
+        let mut units = BTreeSet::new();
+        let mut paths = BTreeMap::new();
+        for Chosen { name, component, variant } in self.components(roles, extra)? {
+            let empty = Parts::default();
+            let variant = match (&component.choice, variant) {
+                (Some(choice), Some((variant_name, parts))) => {
+                    let values = selected.variant_values.entry(choice.clone()).or_default();
+                    for (key, value) in &parts.values {
+                        let value = self.expand_setting(value, component.place, &selected.versions)?;
+                        values.insert(key.clone(), value);
+                    }
+                    values.insert(ArtifactName::literal("name"), Setting::Text(variant_name.to_string()));
+                    parts
+                }
+                _ => &empty,
+            };
+            self.packages(&mut selected, component.packages.iter().chain(&variant.packages))?;
+            for (name, source) in component.apt.iter().chain(&variant.apt) {
+                let line = self.expand(&source.source, source.place, &selected.versions)?;
+                selected.apt.insert(name.clone(), AptSource { source: line, keyid: source.key.clone() });
+            }
+            for name in component.artifacts.iter().chain(&variant.artifacts) {
+                let artifact = self.artifact(name, &selected.versions)?;
+                selected.artifacts.insert(name.value.clone(), artifact);
+            }
+            units.extend(component.units.iter().chain(&variant.units).cloned());
+            first_boot.extend(component.first_boot.iter().chain(&variant.first_boot).cloned());
+            let mut files = Vec::new();
+            for entry in component.files.iter().chain(&variant.files) {
+                if let Some(other) = paths.insert(entry.path.clone(), name) {
+                    let problem = Problem::FileTwice { path: entry.path.to_string(), other: other.to_string() };
+                    return Err(Diagnostic::at(entry.place, problem));
+                }
+                files.push(planned_file(name, entry)?);
+            }
+            let mut values = component.values.clone();
+            if let Some(own) = self.cluster.settings.get(name) {
+                values.extend(own.iter().map(|(key, value)| (key.clone(), value.value.clone())));
+            }
+            selected.components.push(PlannedComponent {
+                name: name.clone(),
+                values,
+                files,
+                bootcmd: component.bootcmd.clone(),
+                runcmd: component.runcmd.clone(),
+            });
+        }
+        selected.units = units.into_iter().collect();
+        selected.first_boot = first_boot.into_iter().collect();
+        Ok(selected)
+    }
+
+    /// Every component by name, with its variant.
+    fn components(&self, roles: &[ProfileName], extra: &'a [Located<ComponentName>]) -> Result<Vec<Chosen<'a>>> {
+        let of_roles = roles.iter().filter_map(|role| self.catalogue.roles.get(role)).flat_map(|role| &role.components);
+        let of_cluster = self.cluster.components.iter().chain(extra);
+        let mut open: Vec<&'a Located<ComponentName>> =
+            self.stack.components.iter().chain(of_roles).chain(of_cluster).collect();
+        let mut found = BTreeMap::new();
+        while let Some(asked) = open.pop() {
+            let Some((name, component)) = self.catalogue.components.get_key_value(&asked.value) else {
+                let known = self.catalogue.components.keys().map(ToString::to_string).collect();
+                let problem = Problem::Unknown { what: "component", name: asked.to_string(), known };
+                return Err(Diagnostic::at(asked.place, problem));
+            };
+            if found.contains_key(name) {
+                continue;
+            }
+            let variant = match &component.choice {
+                Some(choice) => Some(self.variant(component, choice)?),
+                None => None,
+            };
+            open.extend(component.needs.iter().chain(variant.iter().flat_map(|(_, parts)| &parts.needs)));
+            found.insert(name, Chosen { name, component, variant });
+        }
+        Ok(found.into_values().collect())
+    }
+
+    fn variant(
+        &self,
+        component: &'a Located<Component>,
+        choice: &ArtifactName,
+    ) -> Result<(&'a ProfileName, &'a Parts)> {
+        let by_address = ProfileName::literal(if self.is_static { "static" } else { "claimed" });
+        let chosen = if choice.as_str() == "address" {
+            Some(&by_address)
+        } else {
+            let install = self.cluster.install.get(choice).map(|variant| &variant.value);
+            let first = || self.stack.systems.get(&self.system_name.value)?.get(choice)?.first();
+            install.or_else(first)
+        };
+        let known = || component.variants.keys().map(ToString::to_string).collect();
+        let Some(chosen) = chosen else {
+            let problem = Problem::NoChoice { choice: choice.to_string(), system: self.system_name.to_string() };
+            return Err(Diagnostic::at(component.place, problem));
+        };
+        component.variants.get_key_value(chosen).ok_or_else(|| {
+            let problem = Problem::Unknown { what: "variant", name: chosen.to_string(), known: known() };
+            Diagnostic::at(component.place, problem)
+        })
+    }
+
+    fn packages(&self, selected: &mut Selected, packages: impl Iterator<Item = &'a Located<String>>) -> Result<()> {
+        for package in packages {
+            let text = self.expand(package, package.place, &selected.versions)?;
+            let (name, version) = match text.split_once('=') {
+                Some((name, version)) => (name, Some(version.to_owned())),
+                None => (text.as_str(), None),
+            };
+            // Debian Policy 5.6.7 and 5.6.12.
+            let plain = |text: &str, more: &[u8]| {
+                !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+            };
+            if !plain(name, b"+-.") || !version.as_deref().is_none_or(|version| plain(version, b"+-.~:")) {
+                return Err(Diagnostic::at(package.place, Problem::BadPackage { package: text }));
+            }
+            let known = selected.packages.entry(name.to_owned()).or_default();
+            *known = version.or(known.take());
+        }
+        Ok(())
+    }
+
+    fn artifact(&self, name: &Located<ArtifactName>, versions: &BTreeMap<ArtifactName, Version>) -> Result<Artifact> {
+        let Some(profile) = self.catalogue.artifacts.get(&name.value) else {
+            let known = self.catalogue.artifacts.keys().map(ToString::to_string).collect();
+            let problem = Problem::Unknown { what: "artifact", name: name.to_string(), known };
+            return Err(Diagnostic::at(name.place, problem));
+        };
+        let shared = profile.version_of.as_ref();
+        let version = versions.get(&name.value).or_else(|| versions.get(shared?)).cloned();
+        let Some(version) = version else {
+            return Err(Diagnostic::at(name.place, Problem::NoVersion { part: name.to_string() }));
+        };
+        pin(name, profile, self.cluster.artifacts.get(&name.value), version, self.system)
+    }
+
+    fn expand(&self, text: &str, place: Place, versions: &BTreeMap<ArtifactName, Version>) -> Result<String> {
+        let word = |word: &str| match word.strip_prefix("version:") {
+            Some(part) => versions.get(part).map(ToString::to_string),
+            None => self.system.word(word),
+        };
+        expand(text, word).map_err(|problem| Diagnostic::at(place, problem))
+    }
+
+    fn expand_setting(
+        &self,
+        value: &Setting,
+        place: Place,
+        versions: &BTreeMap<ArtifactName, Version>,
+    ) -> Result<Setting> {
+        match value {
+            Setting::Text(text) => self.expand(text, place, versions).map(Setting::Text),
+            other => Ok(other.clone()),
+        }
+    }
+}
+
+fn planned_file(component: &ComponentName, entry: &Located<FileEntry>) -> Result<PlannedFile> {
+    let is_octal = entry.mode.len() == 4 && entry.mode.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    let mode = u32::from_str_radix(&entry.mode, 8).ok().filter(|_| is_octal);
+    let mode = mode.ok_or_else(|| Diagnostic::at(entry.place, Problem::BadMode { mode: entry.mode.clone() }))?;
+    Ok(PlannedFile {
+        place: entry.place,
+        path: entry.path.clone(),
+        template: format!("{component}/{}", entry.template),
+        mode,
+    })
+}
+
+/// Puts words in the place of `{word}`; a brace that starts no word stands for itself.
+pub(super) fn expand(text: &str, word: impl Fn(&str) -> Option<String>) -> Result<String, Problem> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        out.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let Some(close) = rest.find('}') else { break };
+        let name = &rest[1..close];
+        match word(name) {
+            Some(value) => out.push_str(&value),
+            None => return Err(Problem::UnknownPlaceholder { name: name.to_owned() }),
+        }
+        rest = &rest[close + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}

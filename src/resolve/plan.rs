@@ -1,0 +1,48 @@
+use std::collections::BTreeMap;
+
+use super::{Artifact, PlannedComponent, Values};
+use crate::cluster::{ArtifactName, HostName, ProfileName, SystemName, UnitName};
+use crate::yaml::Located;
+
+/// What to make a plan for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
+    /// A host of the cluster by its name.
+    Host(HostName),
+    /// A host that has roles and no name: any number of machines may boot as it.
+    Roles(Vec<Located<ProfileName>>),
+}
+
+/// Every decision for one host. Plain data; [`crate::render`] makes bytes of it.
+#[derive(Debug)]
+pub struct HostPlan {
+    /// Which host.
+    pub subject: Subject,
+    /// Its roles, implied ones included, sorted.
+    pub roles: Vec<ProfileName>,
+    /// Where it runs, when that is known.
+    pub platform: Option<ProfileName>,
+    /// Its operating system.
+    pub system: SystemName,
+    /// Its components, sorted by name.
+    pub components: Vec<PlannedComponent>,
+    /// Packages by name, with the version where one is pinned.
+    pub packages: BTreeMap<String, Option<String>>,
+    /// Package sources besides the distribution's.
+    pub apt: BTreeMap<ArtifactName, AptSource>,
+    /// What it fetches.
+    pub artifacts: BTreeMap<ArtifactName, Artifact>,
+    /// What genhost.target wants.
+    pub units: Vec<UnitName>,
+    /// What templates may ask for.
+    pub values: Values,
+}
+
+/// A package source, in cloud-init's terms.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AptSource {
+    /// A line of sources.list.
+    pub source: String,
+    /// Fingerprint of its key.
+    pub keyid: String,
+}

@@ -1,0 +1,210 @@
+//! What templates may ask for. A field of a struct here is a dotted name there: `vpn.client.user`.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde::Serialize;
+
+use super::Artifact;
+use crate::cluster::{
+    AccountName, AddressRange, ArtifactName, Endpoint, HostName, HubName, Network, NicName, OpenPort, Setting,
+    UnitName, Version,
+};
+use crate::load::System;
+
+pub(super) fn base64(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(bytes)
+}
+
+/// All values of one host. What a host must not know is absent, so that no template can give it away.
+#[derive(Debug, Serialize)]
+pub struct Values {
+    /// `cluster.…`
+    pub cluster: ClusterValues,
+    /// `host.…`
+    pub host: HostValues,
+    /// `vpn.…`
+    pub vpn: VpnValues,
+    /// `firewall.…`
+    pub firewall: FirewallValues,
+    /// `consul.…`
+    pub consul: ConsulValues,
+    /// `artifact.<name>.…`
+    pub artifact: BTreeMap<ArtifactName, ArtifactValues>,
+    /// `image.<name>`: a reference by digest.
+    pub image: BTreeMap<ArtifactName, String>,
+    /// `versions.<name>`
+    pub versions: BTreeMap<ArtifactName, Version>,
+    /// `variant.<choice>.<key>`
+    pub variant: BTreeMap<ArtifactName, BTreeMap<ArtifactName, Setting>>,
+}
+
+/// The cluster.
+#[derive(Debug, Serialize)]
+pub struct ClusterValues {
+    /// Its name, also the Consul datacenter.
+    pub name: HostName,
+}
+
+/// The host as a whole.
+#[derive(Debug, Serialize)]
+pub struct HostValues {
+    /// Its operating system.
+    pub system: SystemValues,
+    /// What genhost.target wants.
+    pub units: Vec<UnitName>,
+    /// What the first boot waits for.
+    pub first_boot: Vec<UnitName>,
+    /// What it fetches.
+    pub artifacts: Vec<ArtifactName>,
+    /// What it installs.
+    pub packages: Vec<String>,
+}
+
+/// The operating system, in the words of os-release(5).
+#[derive(Debug, Serialize)]
+pub struct SystemValues {
+    /// `ID`
+    pub distribution: String,
+    /// `VERSION_ID`
+    pub release: String,
+    /// `VERSION_CODENAME`
+    pub codename: String,
+}
+
+impl From<&System> for SystemValues {
+    fn from(system: &System) -> Self {
+        Self {
+            distribution: system.distribution.clone(),
+            release: system.release.clone(),
+            codename: system.codename.clone(),
+        }
+    }
+}
+
+/// The VPN.
+#[derive(Debug, Serialize)]
+pub struct VpnValues {
+    /// Virtual Hub.
+    pub hub: HubName,
+    /// Virtual network adapter, in SoftEther's words.
+    pub nic: NicName,
+    /// The same, in the kernel's.
+    pub interface: String,
+    /// The server's TCP port.
+    pub port: u16,
+    /// The network inside.
+    pub network: Network,
+    /// Length of its prefix.
+    pub prefix: u8,
+    /// Its netmask.
+    pub netmask: Ipv4Addr,
+    /// SecureNAT's own address.
+    pub gateway: Ipv4Addr,
+    /// The vpn-server host's address inside.
+    pub server_address: Ipv4Addr,
+    /// The DHCP server's pool.
+    pub dhcp: AddressRange,
+    /// What hosts rendered by role claim from.
+    pub claims: AddressRange,
+    /// The host's own address; absent when it claims one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+    /// Its client.
+    pub client: ClientValues,
+    /// Its server; absent on every host but one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerValues>,
+}
+
+/// SoftEther's client.
+#[derive(Debug, Serialize)]
+pub struct ClientValues {
+    /// Connection setting.
+    pub account: AccountName,
+    /// Where the server is, from here.
+    pub endpoint: Endpoint,
+    /// VPN user.
+    pub user: String,
+    /// Its password's hash.
+    pub password_hash: String,
+    /// The server's certificate, DER in base64; absent on the vpn-server itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// Address of the virtual network adapter, or `@MAC@` where the host makes it.
+    pub mac: String,
+}
+
+/// SoftEther's server.
+#[derive(Debug, Serialize)]
+pub struct ServerValues {
+    /// The administrator's password's hash.
+    pub administrator_hash: String,
+    /// The hub's password's hash.
+    pub hub_hash: String,
+    /// The hub's `SecurePassword`.
+    pub hub_secure_hash: String,
+    /// Certificate, DER in base64.
+    pub certificate: String,
+    /// Key, PKCS#1 DER in base64.
+    pub key: String,
+    /// SecureNAT's own hardware address.
+    pub gateway_mac: String,
+    /// Who may connect.
+    pub accounts: Vec<AccountValues>,
+    /// Whether L2TP/IPsec is offered.
+    pub l2tp: bool,
+    /// L2TP/IPsec's pre-shared key.
+    pub psk: String,
+}
+
+/// A VPN user.
+#[derive(Debug, Serialize)]
+pub struct AccountValues {
+    /// Name.
+    pub name: String,
+    /// Its password's hash.
+    pub hash: String,
+    /// The hash that L2TP needs; empty for hosts.
+    pub ntlm: String,
+}
+
+/// The firewall.
+#[derive(Debug, Serialize)]
+pub struct FirewallValues {
+    /// What the host offers on the public side.
+    pub public: Vec<OpenPort>,
+    /// Of these, what its containers may offer too.
+    pub open: Vec<OpenPort>,
+}
+
+/// Consul.
+#[derive(Debug, Serialize)]
+pub struct ConsulValues {
+    /// Whether it keeps the cluster's state.
+    pub server: bool,
+    /// How many servers there are.
+    pub bootstrap_expect: usize,
+    /// The other servers' addresses.
+    pub retry_join: Vec<Ipv4Addr>,
+    /// Key of the gossip.
+    pub encrypt: String,
+    /// go-sockaddr template of the address to bind to.
+    pub bind_addr: String,
+}
+
+/// An artifact.
+#[derive(Debug, Serialize)]
+pub struct ArtifactValues {
+    /// Version in use.
+    pub version: Version,
+    /// What its profile says of that version.
+    pub values: BTreeMap<String, Setting>,
+}
+
+impl From<&Artifact> for ArtifactValues {
+    fn from(artifact: &Artifact) -> Self {
+        Self { version: artifact.version.clone(), values: artifact.values.clone() }
+    }
+}

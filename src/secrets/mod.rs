@@ -1,0 +1,151 @@
+//! Secrets: one root, from which every other is derived by its label, and the VPN server's key pair.
+
+mod hash;
+mod key_pair;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use hkdf::Hkdf;
+use sha2::Sha256;
+
+pub use hash::{hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash};
+pub use key_pair::KeyPair;
+
+use crate::cluster::{HostName, ProfileName, UserName};
+use crate::diagnostic::Problem;
+
+/// What a secret is for. The text of a label is its name in `secrets.yaml`, and its HKDF info.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Label {
+    /// Password of the VPN server's administrator.
+    Administrator,
+    /// Password of the Virtual Hub's administrator.
+    Hub,
+    /// Pre-shared key of L2TP/IPsec.
+    PreSharedKey,
+    /// Password of a host's own VPN account.
+    Host(HostName),
+    /// Password of the VPN account of all hosts rendered for a role.
+    Role(ProfileName),
+    /// Password of a person.
+    User(UserName),
+    /// Key of Consul's gossip.
+    Gossip,
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Administrator => f.write_str("vpn/administrator"),
+            Self::Hub => f.write_str("vpn/hub"),
+            Self::PreSharedKey => f.write_str("vpn/psk"),
+            Self::Host(name) => write!(f, "vpn/account/{name}"),
+            Self::Role(name) => write!(f, "vpn/role/{name}"),
+            Self::User(name) => write!(f, "vpn/user/{name}"),
+            Self::Gossip => f.write_str("consul/gossip"),
+        }
+    }
+}
+
+/// 32 random bytes. Never shown by `Debug`.
+#[derive(Clone)]
+pub struct Root([u8; 32]);
+
+impl Root {
+    /// Takes bytes from a cryptographic source of randomness.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Root(…)")
+    }
+}
+
+/// The secrets of one cluster.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    root: Root,
+    key_pair: KeyPair,
+    own: BTreeMap<String, Own>,
+}
+
+#[derive(Clone)]
+struct Own(String);
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// Letters and digits that are not mistaken for one another (RFC 4648's base32 in lower case): 24 of them are 120 bits.
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+const PASSWORD_LENGTH: usize = 24;
+
+impl Secrets {
+    /// Secrets with nothing set by hand.
+    pub fn new(root: Root, key_pair: KeyPair) -> Self {
+        Self { root, key_pair, own: BTreeMap::new() }
+    }
+
+    /// Sets a secret by hand, instead of the derived one.
+    pub fn set(&mut self, label: &str, value: String) -> Result<(), Problem> {
+        let kinds = ["vpn/account/", "vpn/role/", "vpn/user/"];
+        let singles = [Label::Administrator, Label::Hub, Label::PreSharedKey, Label::Gossip];
+        let known = kinds.iter().any(|kind| label.strip_prefix(kind).is_some_and(|rest| !rest.is_empty()))
+            || singles.iter().any(|single| single.to_string() == label);
+        if !known {
+            let singles = singles.iter().map(ToString::to_string);
+            let known = singles.chain(kinds.iter().map(|kind| format!("{kind}NAME"))).collect();
+            return Err(Problem::Unknown { what: "secret", name: label.to_owned(), known });
+        }
+        let is_gossip_key = BASE64_STANDARD.decode(&value).is_ok_and(|bytes| bytes.len() == 32);
+        if label == Label::Gossip.to_string() && !is_gossip_key {
+            return Err(Problem::BadGossipKey);
+        }
+        if value.is_empty() || value.len() > 127 || value.chars().any(char::is_control) {
+            return Err(Problem::BadPassword { label: label.to_owned() });
+        }
+        self.own.insert(label.to_owned(), Own(value));
+        Ok(())
+    }
+
+    /// The password of a label.
+    pub fn password(&self, label: &Label) -> String {
+        let label = label.to_string();
+        if let Some(Own(value)) = self.own.get(&label) {
+            return value.clone();
+        }
+        let bytes = self.derive::<PASSWORD_LENGTH>(&label);
+        bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
+    }
+
+    /// Consul's gossip key: 32 bytes in base64.
+    pub fn gossip_key(&self) -> String {
+        let label = Label::Gossip.to_string();
+        match self.own.get(&label) {
+            Some(Own(value)) => value.clone(),
+            None => BASE64_STANDARD.encode(self.derive::<32>(&label)),
+        }
+    }
+
+    /// The VPN server's key and certificate.
+    pub fn key_pair(&self) -> &KeyPair {
+        &self.key_pair
+    }
+
+    /// HKDF-SHA-256 (RFC 5869) without salt: the root is uniformly random.
+    fn derive<const N: usize>(&self, label: &str) -> [u8; N] {
+        let mut bytes = [0; N];
+        // The one error of `expand` is an output of more than 255 hashes.
+        let expanded =
+            Hkdf::<Sha256>::new(None, &self.root.0).expand(format!("genhost/{label}").as_bytes(), &mut bytes);
+        debug_assert!(expanded.is_ok());
+        bytes
+    }
+}

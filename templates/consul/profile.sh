@@ -1,0 +1,2 @@
+{# values: #}
+PATH=$PATH:/opt/genhost/consul

@@ -1,0 +1,82 @@
+//! Every folder below `golden/` with a `case.yaml` is a case: its arguments, and what genhost prints for them, as
+//! `user-data` and file by file as a `tree`. `cargo insta review` shows a change of product as a diff.
+
+mod fixture;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use fixture::Workplace;
+use insta::Settings;
+use serde::Deserialize;
+
+/// `case.yaml`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    arguments: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Tree {
+    files: std::collections::BTreeMap<String, File>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    mode: String,
+    content: Content,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Content {
+    Text(String),
+    Base64(String),
+}
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let files = walkdir::WalkDir::new(root).sort_by_file_name().into_iter().map(|entry| entry.expect("golden/ is readable"));
+    let cases = files.filter(|entry| entry.file_name() == "case.yaml");
+    cases.map(|entry| entry.path().parent().expect("a file has a folder").to_owned()).collect()
+}
+
+fn snapshot(folder: &Path, name: &str, text: &str, seen: &mut BTreeSet<PathBuf>) {
+    let mut settings = Settings::clone_current();
+    settings.set_snapshot_path(folder);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+    seen.insert(folder.join(format!("{name}.snap")));
+}
+
+#[test]
+fn outputs_are_the_golden_ones() {
+    let cases = cases();
+    assert!(!cases.is_empty(), "no case below golden/");
+    for folder in cases {
+        let case = std::fs::read_to_string(folder.join("case.yaml")).expect("case.yaml is readable");
+        let case: Case = serde_saphyr::from_str(&case).expect("case.yaml is a case");
+        let workplace = Workplace::new();
+        let mut seen = BTreeSet::new();
+
+        let user_data = workplace.genhost(&case.arguments).stdout_of_success();
+        assert_eq!(user_data, workplace.genhost(&case.arguments).stdout_of_success(), "two runs differ");
+        snapshot(&folder, "user-data", &user_data, &mut seen);
+
+        let json = [case.arguments.as_slice(), &["--format".into(), "json".into()]].concat();
+        let tree: Tree = serde_json::from_str(&workplace.genhost(&json).stdout_of_success()).expect("a host as JSON");
+        for (path, file) in &tree.files {
+            let (Content::Text(content) | Content::Base64(content)) = &file.content;
+            let text = format!("# {path}, mode {}\n{content}", file.mode);
+            let name = path.trim_start_matches('/').replace(['/', '@'], "_");
+            snapshot(&folder.join("tree"), &name, &text, &mut seen);
+        }
+
+        let kept = walkdir::WalkDir::new(&folder).into_iter().map(|entry| entry.expect("golden/ is readable").into_path());
+        let kept = kept.filter(|path| path.extension().is_some_and(|extension| extension == "snap"));
+        let stale: Vec<PathBuf> = kept.filter(|path| !seen.contains(path)).collect();
+        assert!(stale.is_empty(), "these goldens belong to no output any more, remove them: {stale:#?}");
+    }
+}
