@@ -6,16 +6,9 @@ mod fixture;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use fixture::Workplace;
+use fixture::{Workplace, golden_cases};
 use insta::Settings;
 use serde::Deserialize;
-
-/// `case.yaml`
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    arguments: Vec<String>,
-}
 
 #[derive(Deserialize)]
 struct Tree {
@@ -35,13 +28,6 @@ enum Content {
     Base64(String),
 }
 
-fn cases() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let files = walkdir::WalkDir::new(root).sort_by_file_name().into_iter().map(|entry| entry.expect("golden/ is readable"));
-    let cases = files.filter(|entry| entry.file_name() == "case.yaml");
-    cases.map(|entry| entry.path().parent().expect("a file has a folder").to_owned()).collect()
-}
-
 fn snapshot(folder: &Path, name: &str, text: &str, seen: &mut BTreeSet<PathBuf>) {
     let mut settings = Settings::clone_current();
     settings.set_snapshot_path(folder);
@@ -53,17 +39,14 @@ fn snapshot(folder: &Path, name: &str, text: &str, seen: &mut BTreeSet<PathBuf>)
 
 #[test]
 fn outputs_are_the_golden_ones() {
-    let cases = cases();
-    assert!(!cases.is_empty(), "no case below golden/");
-    for folder in cases {
-        let case = std::fs::read_to_string(folder.join("case.yaml")).expect("case.yaml is readable");
-        let case: Case = serde_saphyr::from_str(&case).expect("case.yaml is a case");
+    for case in golden_cases() {
+        let folder = &case.folder;
         let workplace = Workplace::new();
         let mut seen = BTreeSet::new();
 
         let user_data = workplace.genhost(&case.arguments).stdout_of_success();
         assert_eq!(user_data, workplace.genhost(&case.arguments).stdout_of_success(), "two runs differ");
-        snapshot(&folder, "user-data", &user_data, &mut seen);
+        snapshot(folder, "user-data", &user_data, &mut seen);
 
         let json = [case.arguments.as_slice(), &["--format".into(), "json".into()]].concat();
         let tree: Tree = serde_json::from_str(&workplace.genhost(&json).stdout_of_success()).expect("a host as JSON");
@@ -74,7 +57,8 @@ fn outputs_are_the_golden_ones() {
             snapshot(&folder.join("tree"), &name, &text, &mut seen);
         }
 
-        let kept = walkdir::WalkDir::new(&folder).into_iter().map(|entry| entry.expect("golden/ is readable").into_path());
+        let kept =
+            walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.expect("golden/ is readable").into_path());
         let kept = kept.filter(|path| path.extension().is_some_and(|extension| extension == "snap"));
         let stale: Vec<PathBuf> = kept.filter(|path| !seen.contains(path)).collect();
         assert!(stale.is_empty(), "these goldens belong to no output any more, remove them: {stale:#?}");

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::cluster::{HostName, ProfileName};
 use crate::emit::FORMATS;
@@ -52,12 +52,12 @@ pub struct Input {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("subject").required(true).args(["roles", "host"]))]
 pub struct Render {
     #[command(flatten)]
     pub input: Input,
     /// Render a host with this role, that any number of machines may boot as (manager and agent are short names)
-    #[arg(long = "role", value_name = "ROLE", value_parser = ProfileName::new, conflicts_with = "host",
-          required_unless_present = "host")]
+    #[arg(long = "role", value_name = "ROLE", value_parser = ProfileName::new)]
     pub roles: Vec<ProfileName>,
     /// Render this host of the cluster
     #[arg(long, value_name = "NAME", value_parser = HostName::new)]

@@ -52,6 +52,9 @@ pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
             Vec::new()
         }
     };
+    if !faults.iter().any(Diagnostic::is_error) {
+        faults.extend(session.save_secrets().err());
+    }
     let is_wrong = faults.iter().any(Diagnostic::is_error);
     match arguments.format {
         CheckFormat::Text => {

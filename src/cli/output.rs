@@ -75,10 +75,8 @@ fn staged(path: &Path, bytes: &[u8], readers: Readers) -> std::io::Result<NamedT
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Problem {
-    let reason = match error.raw_os_error() {
-        // tempfile adds the temporary name to its errors, which helps nobody.
-        Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
-        None => error.to_string(),
-    };
+    let reason = error.to_string();
+    // tempfile adds the temporary name to its errors, which helps nobody.
+    let reason = reason.split(" at path ").next().unwrap_or_default().to_owned();
     Problem::Unwritable { path: path.display().to_string(), reason }
 }

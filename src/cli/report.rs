@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
 use crate::diagnostic::{Diagnostic, Severity, Sources};
@@ -63,7 +63,11 @@ fn text(sources: &Sources, diagnostic: &Diagnostic, renderer: &Renderer) -> Stri
     let help = diagnostic.problem.help();
     let mut group =
         level.primary_title(message.as_str()).elements(Vec::<Snippet<'_, annotate_snippets::Annotation>>::new());
-    if let Some(place) = diagnostic.place {
+    if let Some(place) = diagnostic.place.filter(|place| sources.is_secret(place.source)) {
+        let position = sources.position(place);
+        group =
+            group.element(Origin::path(sources.name(place.source)).line(position.line).char_column(position.column));
+    } else if let Some(place) = diagnostic.place {
         let source = sources.text(place.source);
         let excerpt = Excerpt::new(source, place.start as usize, place.end as usize);
         group = group.element(
@@ -76,7 +80,8 @@ fn text(sources: &Sources, diagnostic: &Diagnostic, renderer: &Renderer) -> Stri
     if let Some(help) = &help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
-    renderer.render(&[group])
+    // The renderer has signs for C0's control characters; of C1's some steer a terminal too.
+    renderer.render(&[group]).replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{fffd}")
 }
 
 /// The one line that a place begins in. A fault may span a whole file, and its first line is enough to find it.

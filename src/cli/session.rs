@@ -1,7 +1,8 @@
 //! What a command reads: the cluster, the profiles and templates, the secrets.
 
+use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rand_core::{OsRng, RngCore};
@@ -11,9 +12,10 @@ use super::arguments::Input;
 use super::output::{self, Readers};
 use super::report;
 use crate::cluster::Cluster;
-use crate::diagnostic::{Diagnostic, Problem, SourceId, Sources};
+use crate::diagnostic::{Diagnostic, Place, Problem, Sources};
 use crate::load::{self, Catalogue, Override, Shelf};
 use crate::secrets::{KeyPair, Secrets};
+use crate::yaml::LARGEST_FILE;
 
 const CLUSTER: &str = "cluster.yaml";
 const SECRETS: &str = "secrets.yaml";
@@ -22,6 +24,10 @@ const SECRETS: &str = "secrets.yaml";
 #[derive(Debug, Default)]
 pub struct Session {
     pub sources: Sources,
+    /// Every file that was read.
+    inputs: Vec<PathBuf>,
+    /// New secrets and their file, until it is clear that the run has something to keep them for.
+    unsaved: Option<(PathBuf, String)>,
 }
 
 /// Which file is the cluster's.
@@ -47,7 +53,7 @@ impl Session {
         let mut templates = Shelf::templates();
         for (shelf, folder) in [(&mut profiles, &input.profiles), (&mut templates, &input.templates)] {
             if let Some(folder) = folder {
-                lay_over(shelf, folder)?;
+                self.inputs.extend(lay_over(shelf, folder)?);
             }
         }
         Catalogue::load(&mut self.sources, &profiles, templates)
@@ -61,15 +67,17 @@ impl Session {
             overrides.push(Override::parse(&mut self.sources, argument).map_err(one)?);
         }
         let source = match place_of(input) {
-            Where::File(path) => self.read(&path).map_err(one)?,
+            Where::File(path) => {
+                let text = self.read(&path).map_err(one)?;
+                self.sources.add(path.display().to_string(), text)
+            }
             Where::Stdin => {
-                let mut bytes = Vec::new();
-                let unreadable = |error: std::io::Error| Problem::Unreadable {
-                    path: "standard input".into(),
-                    reason: error.to_string(),
-                };
-                std::io::stdin().read_to_end(&mut bytes).map_err(|e| one(unreadable(e).into()))?;
-                self.add("standard input", bytes).map_err(one)?
+                let bytes = read_bounded(std::io::stdin().lock());
+                let bytes = bytes.map_err(|error| one(unreadable(Path::new("standard input"), &error).into()))?;
+                // Where it is a file, `-o` must not write over that either.
+                self.inputs.push(PathBuf::from("/dev/stdin"));
+                let text = self.text("standard input", bytes).map_err(one)?;
+                self.sources.add("standard input", text)
             }
             Where::BuiltIn => self.sources.add("<genhost>/profiles/cluster.yaml", load::built_in_cluster()),
         };
@@ -97,73 +105,125 @@ impl Session {
                     return Err(Problem::SecretsReadable { path: path.display().to_string(), mode }.into());
                 }
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            // A link to nowhere is no place for new ones.
+            Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => {
                 if input.locked {
                     return Err(Problem::NoSecrets { path: path.display().to_string() }.into());
                 }
-                self.make_secrets(&path)?;
+                let text = fresh_secrets()?;
+                let source = self.sources.add_secret(path.display().to_string(), text.as_str());
+                self.unsaved = Some((path, text));
+                return load::secrets(&self.sources, source);
             }
             Err(error) => return Err(unreadable(&path, &error).into()),
         }
-        let source = self.read(&path)?;
+        let text = self.read(&path)?;
+        let source = self.sources.add_secret(path.display().to_string(), text);
         load::secrets(&self.sources, source)
     }
 
-    /// Makes new secrets, and says so.
-    pub fn make_secrets(&self, path: &Path) -> Result<(), Diagnostic> {
-        let mut root = [0; 32];
-        let random = |error: rand_core::Error| Problem::KeyGeneration { reason: error.to_string() };
-        OsRng.try_fill_bytes(&mut root).map_err(random)?;
-        let pair = KeyPair::generate(&mut OsRng)?;
-        output::create(path, load::new_secrets(&root, &pair).as_bytes(), Readers::Owner)?;
+    /// Writes secrets that were made in this run, and says so. A run that fails before leaves nothing behind.
+    pub fn save_secrets(&mut self) -> Result<(), Diagnostic> {
+        let Some((path, text)) = self.unsaved.take() else { return Ok(()) };
+        output::create(&path, text.as_bytes(), Readers::Owner)?;
         self.note(Problem::SecretsMade { path: path.display().to_string() });
+        self.inputs.push(path);
         Ok(())
     }
 
-    fn read(&mut self, path: &Path) -> Result<SourceId, Diagnostic> {
-        let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
-        self.add(&path.display().to_string(), bytes)
-    }
-
-    fn add(&mut self, name: &str, bytes: Vec<u8>) -> Result<SourceId, Diagnostic> {
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(self.sources.add(name, text)),
-            Err(error) => {
-                let good = error.utf8_error().valid_up_to();
-                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                let source = self.sources.add(name, text);
-                let place = crate::diagnostic::Place::new(source, good, good + 1);
-                Err(Diagnostic::at(place, Problem::NotUtf8))
+    /// Refuses to write over a file that this run has read.
+    pub fn spare_inputs(&self, output: &Path) -> Result<(), Problem> {
+        let same = |path: &Path| std::fs::canonicalize(path).ok().filter(|path| path.is_file());
+        match same(output) {
+            Some(target) if self.inputs.iter().any(|input| same(input).is_some_and(|input| input == target)) => {
+                Err(Problem::OutputIsInput { path: output.display().to_string() })
             }
+            _ => Ok(()),
         }
     }
+
+    /// Makes new secrets, and says so.
+    pub fn make_secrets(&mut self, path: &Path) -> Result<(), Diagnostic> {
+        self.unsaved = Some((path.to_owned(), fresh_secrets()?));
+        self.save_secrets()
+    }
+
+    fn read(&mut self, path: &Path) -> Result<String, Diagnostic> {
+        let bytes = read_file(path)?;
+        self.inputs.push(path.to_owned());
+        self.text(&path.display().to_string(), bytes)
+    }
+
+    fn text(&mut self, name: &str, bytes: Vec<u8>) -> Result<String, Diagnostic> {
+        String::from_utf8(bytes).map_err(|error| {
+            let good = error.utf8_error().valid_up_to();
+            let source = self.sources.add(name, String::from_utf8_lossy(error.as_bytes()));
+            Diagnostic::at(Place::new(source, good, good + 1), Problem::NotUtf8)
+        })
+    }
+}
+
+/// A new `secrets.yaml`.
+fn fresh_secrets() -> Result<String, Problem> {
+    let mut root = [0; 32];
+    let random = |error: rand_core::Error| Problem::KeyGeneration { reason: error.to_string() };
+    OsRng.try_fill_bytes(&mut root).map_err(random)?;
+    let pair = KeyPair::generate(&mut OsRng)?;
+    Ok(load::new_secrets(&root, &pair))
 }
 
 fn place_of(input: &Input) -> Where {
     match &input.file {
         Some(path) if path.as_os_str() == "-" => Where::Stdin,
         Some(path) => Where::File(path.clone()),
-        None if Path::new(CLUSTER).exists() => Where::File(PathBuf::from(CLUSTER)),
-        None => Where::BuiltIn,
+        // A link to nowhere is a mistake to tell, not a missing file.
+        None => match Path::new(CLUSTER).symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Where::BuiltIn,
+            _ => Where::File(PathBuf::from(CLUSTER)),
+        },
     }
 }
 
-fn lay_over(shelf: &mut Shelf, folder: &Path) -> Result<(), Problem> {
+fn lay_over(shelf: &mut Shelf, folder: &Path) -> Result<Vec<PathBuf>, Problem> {
+    std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+    let mut read = Vec::new();
     for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
         let entry = entry.map_err(|error| {
-            let path = error.path().unwrap_or(folder).display().to_string();
-            Problem::Unreadable { path, reason: error.to_string() }
+            let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+            Problem::Unreadable { path: error.path().unwrap_or(folder).display().to_string(), reason }
         })?;
         if !entry.file_type().is_file() {
             continue;
         }
         let path = entry.path();
-        let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+        let bytes = read_file(path)?;
+        if bytes.len() > LARGEST_FILE {
+            let reason = Problem::FileTooLarge { limit: LARGEST_FILE }.to_string();
+            return Err(Problem::Unreadable { path: path.display().to_string(), reason });
+        }
         let below = path.strip_prefix(folder).unwrap_or(path);
         let below: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
         shelf.put(below.join("/"), path.display().to_string(), bytes);
+        read.push(path.to_owned());
     }
-    Ok(())
+    Ok(read)
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
+    let error = |error: std::io::Error| unreadable(path, &error);
+    // A named pipe may never have a writer, and opening it would wait. One of the shell's, <(command), has, and no name.
+    let is_pipe = std::fs::metadata(path).map_err(error)?.file_type().is_fifo();
+    if is_pipe && std::fs::canonicalize(path).is_ok() {
+        return Err(Problem::Unreadable { path: path.display().to_string(), reason: "it is a named pipe".to_owned() });
+    }
+    File::open(path).and_then(read_bounded).map_err(error)
+}
+
+/// Reads to the end, or as far as shows that this is too large.
+fn read_bounded(reader: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(LARGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {

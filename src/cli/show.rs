@@ -39,6 +39,8 @@ pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
     let tree = render(&mut engine, &mut session.sources, &plan).map_err(one)?;
     let format = FORMATS.iter().find(|format| format.name == arguments.format).unwrap_or(&FORMATS[0]);
     let bytes = (format.emit)(&tree).map_err(|problem| one(problem.into()))?;
+    session.save_secrets().map_err(one)?;
+    session.spare_inputs(&arguments.output).map_err(|problem| one(problem.into()))?;
     let written = if arguments.output.as_os_str() == "-" {
         output::to_stdout(&bytes)
     } else {
@@ -66,6 +68,7 @@ pub fn secrets(session: &mut Session, input: &Input) -> Outcome {
     let catalogue = session.catalogue(input).map_err(one)?;
     let cluster = session.cluster(input, &catalogue)?;
     let secrets = session.secrets(input).map_err(one)?;
+    session.save_secrets().map_err(one)?;
     let people = cluster.vpn.users.iter().map(|user: &UserName| Label::User(user.clone()));
     let labels = [Label::Administrator, Label::Hub, Label::PreSharedKey].into_iter().chain(people);
     let lines: String = labels.map(|label| format!("{label}: {}\n", secrets.password(&label))).collect();

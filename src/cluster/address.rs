@@ -109,43 +109,40 @@ impl AddressRange {
         self.first <= other.last && other.first <= self.last
     }
 
-    /// How many addresses it has.
-    pub fn len(self) -> u32 {
-        u32::from(self.last) - u32::from(self.first) + 1
-    }
-
-    /// Never: a range has at least one address.
-    pub fn is_empty(self) -> bool {
-        false
-    }
-
     /// The address at `index`, counted from 0, of what is left of this range when `taken` ranges are left out.
     pub fn nth_outside(self, index: u32, taken: &[AddressRange]) -> Option<Ipv4Addr> {
-        let mut taken: Vec<_> = taken.iter().filter(|range| range.overlaps(self)).collect();
-        taken.sort_by_key(|range| range.first);
-        let mut start = u32::from(self.first);
-        let mut left = index;
-        for range in taken {
-            let gap = u32::from(range.first).saturating_sub(start);
-            if left < gap {
-                break;
+        let mut left = u64::from(index);
+        for (start, count) in self.gaps(taken) {
+            if left < count {
+                return u32::try_from(start + left).ok().map(Ipv4Addr::from);
             }
-            left -= gap;
-            start = start.max(u32::from(range.last) + 1);
+            left -= count;
         }
-        let address = Ipv4Addr::from(start.checked_add(left)?);
-        self.contains(address).then_some(address)
+        None
     }
 
-    /// How many addresses are left when `taken` ranges are left out; the ranges must not overlap each other.
-    pub fn count_outside(self, taken: &[AddressRange]) -> u32 {
-        let inside = |range: &AddressRange| {
-            if !range.overlaps(self) {
-                return 0;
+    /// How many addresses are left when `taken` ranges are left out.
+    pub fn count_outside(self, taken: &[AddressRange]) -> u64 {
+        self.gaps(taken).iter().map(|(_, count)| count).sum()
+    }
+
+    /// The first address of each gap that `taken` ranges leave, and its length. They may overlap and reach out of this.
+    fn gaps(self, taken: &[AddressRange]) -> Vec<(u64, u64)> {
+        let number = |address: Ipv4Addr| u64::from(u32::from(address));
+        let mut taken: Vec<_> = taken.iter().map(|range| (number(range.first), number(range.last) + 1)).collect();
+        let end = number(self.last) + 1;
+        taken.push((end, end));
+        taken.sort_unstable();
+        let mut start = number(self.first);
+        let mut gaps = Vec::new();
+        for (first, after) in taken {
+            let first = first.min(end);
+            if first > start {
+                gaps.push((start, first - start));
             }
-            Self { first: range.first.max(self.first), last: range.last.min(self.last) }.len()
-        };
-        self.len() - taken.iter().map(inside).sum::<u32>()
+            start = start.max(after);
+        }
+        gaps
     }
 }
 
@@ -164,7 +161,19 @@ mod tests {
         let all: Vec<u8> = (0..).map_while(|n| hosts.nth_outside(n, &taken)).map(|a| a.octets()[3]).collect();
         let expected: Vec<u8> = (2..100).chain(200..255).collect();
         assert_eq!(all, expected);
-        assert_eq!(hosts.count_outside(&taken) as usize, expected.len());
+        assert_eq!(hosts.count_outside(&taken), expected.len() as u64);
+    }
+
+    #[test]
+    fn ranges_that_overlap_or_reach_out_are_counted_once() {
+        let hosts = Network::new("192.168.30.0/24").unwrap().hosts();
+        let pool = range([192, 168, 30, 2], [192, 168, 30, 250]);
+        assert_eq!(hosts.count_outside(&[pool, pool, range([192, 168, 30, 240], [255, 255, 255, 255])]), 1);
+        assert_eq!(
+            hosts.nth_outside(0, &[pool, range([0, 0, 0, 0], [192, 168, 30, 1])]),
+            Some([192, 168, 30, 251].into())
+        );
+        assert_eq!(hosts.nth_outside(0, &[range([0, 0, 0, 0], [255, 255, 255, 255])]), None);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub struct ClusterFile {
     pub install: Entries<ArtifactName, Located<ProfileName>>,
     /// Versions other than the stack's, e.g. `consul: 1.16.0`.
     #[serde(default)]
-    pub versions: Entries<ArtifactName, Version>,
+    pub versions: Entries<ArtifactName, Located<Version>>,
     /// Urls and hashes of artifacts that genhost does not know, or that come from elsewhere.
     #[serde(default)]
     pub artifacts: Entries<ArtifactName, Located<ArtifactSection>>,
@@ -55,7 +55,7 @@ pub struct Settings(pub Entries<ArtifactName, Located<Setting>>);
 
 /// One value of a component.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "true, false, a whole number, text or a list of texts is expected here")]
 pub enum Setting {
     /// true or false
     Bool(bool),
@@ -67,6 +67,18 @@ pub enum Setting {
     List(Vec<String>),
 }
 
+impl Setting {
+    /// The word for this kind of value in messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Bool(_) => "true or false",
+            Self::Integer(_) => "a whole number",
+            Self::Text(_) => "text",
+            Self::List(_) => "a list",
+        }
+    }
+}
+
 /// The VPN that joins the hosts.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -74,7 +86,8 @@ pub struct VpnSection {
     /// Where clients reach the vpn-server: a DNS name or an IPv4 address.
     pub endpoint: Located<Endpoint>,
     /// TCP port of the vpn-server.
-    #[serde(default = "VpnSection::default_port")]
+    #[serde(default = "VpnSection::default_port", deserialize_with = "port")]
+    #[schemars(range(min = 1))]
     pub port: u16,
     /// Name of the Virtual Hub.
     #[serde(default = "VpnSection::default_hub")]
@@ -112,6 +125,11 @@ impl VpnSection {
     fn default_account() -> AccountName {
         AccountName::literal("private")
     }
+}
+
+fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let port = u16::deserialize(deserializer)?;
+    if port == 0 { Err(serde::de::Error::custom("a port is a whole number of 1 to 65535")) } else { Ok(port) }
 }
 
 /// A range of addresses, both ends included.
@@ -196,9 +214,10 @@ pub enum Protocol {
     Udp,
 }
 
-impl<'de> Deserialize<'de> for OpenPort {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+impl std::str::FromStr for OpenPort {
+    type Err = super::WordError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parsed = text.split_once('/').and_then(|(port, protocol)| {
             let protocol = match protocol {
                 "tcp" => Protocol::Tcp,
@@ -207,9 +226,14 @@ impl<'de> Deserialize<'de> for OpenPort {
             };
             port.parse().ok().filter(|port| *port > 0).map(|port| Self { port, protocol })
         });
-        parsed.ok_or_else(|| {
-            serde::de::Error::custom(super::WordError::new("a port", &text, "a number of 1 to 65535 and /tcp or /udp"))
-        })
+        parsed.ok_or_else(|| super::WordError::new("a port", text, "a number of 1 to 65535 and /tcp or /udp"))
+    }
+}
+
+impl<'de> Deserialize<'de> for OpenPort {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Cluster {
     /// Ways of install that differ from the stack's first.
     pub install: BTreeMap<ArtifactName, Located<ProfileName>>,
     /// Versions that differ from the stack's.
-    pub versions: BTreeMap<ArtifactName, Version>,
+    pub versions: BTreeMap<ArtifactName, Located<Version>>,
     /// Artifacts from elsewhere.
     pub artifacts: BTreeMap<ArtifactName, Located<ArtifactSection>>,
     /// Components of every host.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// Why a text is not a word of its kind; says what the kind allows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} {text:?} is not one: {rule}")]
+#[error("{text:?} is not {what}: {rule}")]
 pub struct WordError {
     what: &'static str,
     text: String,
@@ -17,11 +17,11 @@ pub struct WordError {
 
 impl WordError {
     pub(crate) fn new(what: &'static str, text: &str, rule: &'static str) -> Self {
-        let mut text: String = text.chars().take(80).collect();
-        if text.len() == 80 {
-            text.push('…');
+        let mut short: String = text.chars().take(80).collect();
+        if short.len() < text.len() {
+            short.push('…');
         }
-        Self { what, text, rule }
+        Self { what, text: short, rule }
     }
 }
 

@@ -26,10 +26,20 @@ pub enum Problem {
     ByteOrderMark,
     #[error("this file is empty")]
     EmptyFile,
-    #[error("this file has {bytes} bytes, over the limit of {limit}")]
-    FileTooLarge { bytes: usize, limit: usize },
+    #[error("this file has more than {limit} bytes")]
+    FileTooLarge { limit: usize },
     #[error("YAML cannot be indented with a tab")]
     TabInYaml,
+    #[error("this file has more than one YAML document")]
+    SeveralDocuments,
+    #[error("the key `{key}` is here twice")]
+    DuplicateKey { key: String },
+    #[error("a key is text, and here it is something else")]
+    KeyNotText,
+    #[error("this is nested too deep")]
+    NestedTooDeep,
+    #[error("this file has too many values, those that aliases repeat among them")]
+    TooManyValues,
     #[error("{message}")]
     Yaml { message: String },
 
@@ -128,6 +138,8 @@ pub enum Problem {
     SecretsReadable { path: String, mode: u32 },
     #[error("there is no `{path}`, and --locked forbids to make one")]
     NoSecrets { path: String },
+    #[error("this file is empty, and held the root of every secret")]
+    EmptySecrets,
     #[error("the root is not 32 bytes")]
     BadRoot,
     #[error("this is not base64")]
@@ -142,6 +154,8 @@ pub enum Problem {
     KeyGeneration { reason: String },
     #[error("the secret `{label}` is empty, longer than 127 bytes, or has control characters")]
     BadPassword { label: String },
+    #[error("`vpn/psk` is not ASCII, and no two IPsec programs spell anything else alike")]
+    PreSharedKeyNotAscii,
     #[error("`consul/gossip` is not 32 bytes in base64")]
     BadGossipKey,
     #[error("made `{path}`: every password and key of this cluster comes from it")]
@@ -152,6 +166,8 @@ pub enum Problem {
     Unwritable { path: String, reason: String },
     #[error("`{path}` is there already, and genhost never overwrites it")]
     WouldOverwrite { path: String },
+    #[error("`{path}` is read for this very output, and would be lost")]
+    OutputIsInput { path: String },
     #[error("`{path}` does not keep `{entry}` out of version control")]
     NotIgnored { path: String, entry: &'static str },
     #[error("{format} cannot be written: {reason}")]
@@ -182,6 +198,10 @@ impl Problem {
                 "split the cluster; nothing that genhost reads grows like this by itself".into()
             }
             Self::TabInYaml => "use spaces".into(),
+            Self::SeveralDocuments => "a file is one cluster: take out the line `---` and what does not belong".into(),
+            Self::DuplicateKey { .. } => "keep one of them".into(),
+            Self::KeyNotText => "put it in quotes".into(),
+            Self::NestedTooDeep | Self::TooManyValues => "nothing that genhost reads grows like this by itself".into(),
             Self::UnknownKey { key, known } => suggest(key, known)?,
             Self::UnknownWord { word, known } => return suggestion(word, known),
             Self::QuotesNeeded { .. } => "put it in quotes".into(),
@@ -235,12 +255,18 @@ impl Problem {
             Self::UnusedValue { .. } => "take it out of the first line".into(),
             Self::SecretsReadable { path, .. } => format!("chmod 600 {path}"),
             Self::NoSecrets { .. } => "run once without --locked, or bring the file".into(),
-            Self::BadRoot | Self::NotBase64 | Self::BadCertificate | Self::BadPrivateKey | Self::KeyPairMismatch => {
+            Self::EmptySecrets
+            | Self::BadRoot
+            | Self::NotBase64
+            | Self::BadCertificate
+            | Self::BadPrivateKey
+            | Self::KeyPairMismatch => {
                 "bring back your copy of the file; a new one is a new cluster, and every host must be made again".into()
             }
-            Self::BadPassword { .. } => "choose another".into(),
+            Self::BadPassword { .. } | Self::PreSharedKeyNotAscii => "choose another".into(),
             Self::BadGossipKey => "`consul keygen` makes one".into(),
             Self::SecretsMade { .. } => "keep it out of version control, and keep a copy".into(),
+            Self::OutputIsInput { .. } => "write to another file".into(),
             Self::WouldOverwrite { .. } => "move it away, or work in another directory".into(),
             Self::NotIgnored { entry, .. } => format!("add the line `{entry}`"),
             Self::OverLimit { .. } => "fewer hosts or users, or a platform that takes more".into(),

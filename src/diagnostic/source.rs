@@ -44,6 +44,7 @@ pub struct Position {
 struct Source {
     name: String,
     text: String,
+    is_secret: bool,
 }
 
 /// Every text that was read in one run: files by the name the user gave, `--set` arguments, built-in data.
@@ -53,9 +54,23 @@ pub struct Sources(Vec<Source>);
 impl Sources {
     /// Keeps a text under the name that diagnostics will show.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
+        self.push(Source { name: name.into(), text: text.into(), is_secret: false })
+    }
+
+    /// Keeps a text of which no diagnostic may show a line.
+    pub fn add_secret(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
+        self.push(Source { name: name.into(), text: text.into(), is_secret: true })
+    }
+
+    fn push(&mut self, source: Source) -> SourceId {
         let id = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        self.0.push(Source { name: name.into(), text: text.into() });
+        self.0.push(source);
         SourceId(id)
+    }
+
+    /// Whether no line of it may be shown.
+    pub fn is_secret(&self, id: SourceId) -> bool {
+        self.get(id).is_some_and(|source| source.is_secret)
     }
 
     /// Name of a source, as shown to people.

@@ -34,8 +34,12 @@ fn cloud_config(tree: &HostTree) -> Result<String, WriteError> {
         writeln!(out, "- path: {}", yaml::write_text(path.as_str())?)?;
         write_file(&mut out, file)?;
     }
+    if !tree.packages.is_empty() || !tree.apt.is_empty() {
+        // A mirror that stumbles once must not cost the first boot.
+        out.push_str("apt:\n  conf: Acquire::Retries \"5\";\n");
+    }
     if !tree.apt.is_empty() {
-        out.push_str("apt:\n  sources:\n");
+        out.push_str("  sources:\n");
     }
     for (name, source) in &tree.apt {
         let line = yaml::write_text(&source.source)?;

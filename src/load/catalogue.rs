@@ -128,6 +128,9 @@ pub struct ArtifactVersion {
     /// SHA-256 by Debian's name of the architecture, or `all`.
     #[serde(default)]
     pub sha256: BTreeMap<String, Sha256>,
+    /// Packages that this version needs to be built or run.
+    #[serde(default)]
+    pub packages: Vec<Located<String>>,
     /// What templates must know of it.
     #[serde(default)]
     pub values: BTreeMap<String, Setting>,
@@ -165,6 +168,12 @@ pub struct Component {
     /// Files to write.
     #[serde(default)]
     pub files: Vec<Located<FileEntry>>,
+    /// Ports that the other hosts reach over the VPN, such as `8301/udp`; `{key}` stands for one of its own values.
+    #[serde(default)]
+    pub vpn_ports: Vec<Located<String>>,
+    /// Ports that people reach over the VPN too.
+    #[serde(default)]
+    pub people_ports: Vec<Located<String>>,
     /// Units that genhost.target wants.
     #[serde(default)]
     pub units: Vec<UnitName>,
@@ -311,8 +320,9 @@ impl Folder<'_> {
             let Some(key) = name(stem) else {
                 return Err(Diagnostic::at(start, Problem::BadFileName { name: stem.to_owned() }));
             };
-            if std::str::from_utf8(&volume.bytes).is_err() {
-                return Err(Diagnostic::at(start, Problem::NotUtf8));
+            if let Err(error) = std::str::from_utf8(&volume.bytes) {
+                let good = error.valid_up_to();
+                return Err(Diagnostic::at(Place::new(source, good, good + 1), Problem::NotUtf8));
             }
             let node = yaml::parse(sources, source)?;
             all.insert(key, yaml::decode(&node).map_err(|e| e.or_at(start))?);

@@ -8,10 +8,13 @@ use sha2::{Digest, Sha256};
 use super::Catalogue;
 use crate::cluster::{
     AddressRange, Cluster, ClusterFile, ConsulRole, Host, HostName, HostSection, Network, ProfileName, RangeSection,
-    SystemName, Vpn,
+    Setting, SystemName, Vpn,
 };
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, SourceId, Sources};
 use crate::yaml::{self, Entries, Key, Located, Node};
+
+/// No key of cluster.yaml has more dots than this.
+const DEEPEST: usize = 8;
 
 /// A key and a value that the command line lays over cluster.yaml.
 #[derive(Debug)]
@@ -26,9 +29,11 @@ impl Override {
         let (path, value) = argument.split_once('=').unwrap_or((argument, ""));
         let source = sources.add(format!("--set {path}"), value);
         let whole = Place::new(source, 0, value.len());
-        let usable = argument.contains('=') && path.split('.').all(|key| !key.is_empty());
+        let mut keys = path.split('.');
+        let usable = argument.contains('=') && keys.clone().all(|key| !key.is_empty()) && keys.nth(DEEPEST).is_none();
         if !usable {
-            return Err(Diagnostic::nowhere(Problem::BadOverride { argument: argument.to_owned() }));
+            let argument = argument.chars().take(80).collect();
+            return Err(Diagnostic::nowhere(Problem::BadOverride { argument }));
         }
         let key = |text: &str| Key { place: whole, text: text.to_owned() };
         Ok(Self { path: path.split('.').map(key).collect(), value: yaml::parse(sources, source)? })
@@ -76,10 +81,14 @@ impl Validation<'_> {
         let hosts = self.hosts(&file, network, dhcp, claims);
         self.users(&file);
         let servers: Vec<usize> = (0..hosts.len()).filter(|n| self.is_vpn_server(&hosts[*n].roles)).collect();
+        // A host with a fault of its own is not among the hosts, and may be the one that seems to be missing.
+        let is_whole = self.faults.is_empty();
         let vpn_server = match servers[..] {
             [one] => one,
             [] => {
-                self.fault(start, Problem::NoVpnServer);
+                if is_whole {
+                    self.fault(start, Problem::NoVpnServer);
+                }
                 0
             }
             [first, second, ..] => {
@@ -88,7 +97,7 @@ impl Validation<'_> {
                 first
             }
         };
-        if !hosts.is_empty() && hosts.iter().all(|host| host.consul == ConsulRole::Client) {
+        if is_whole && !servers.is_empty() && hosts.iter().all(|host| host.consul == ConsulRole::Client) {
             self.fault(start, Problem::NoConsulServer);
         }
         if !self.faults.is_empty() {
@@ -172,11 +181,13 @@ impl Validation<'_> {
         for (name, settings) in &file.settings.0 {
             self.component(name);
             let Some(component) = self.catalogue.components.get(&name.value) else { continue };
-            for (key, _) in &settings.0.0 {
-                if !component.values.contains_key(&key.value) {
+            for (key, value) in &settings.0.0 {
+                let Some(own) = component.values.get(&key.value) else {
                     let known = names(component.values.keys());
                     self.fault(key.place, Problem::Unknown { what: "setting", name: key.to_string(), known });
-                }
+                    continue;
+                };
+                self.faults.extend(wrong_kind(own, &value.value).map(|problem| Diagnostic::at(value.place, problem)));
             }
         }
     }
@@ -293,7 +304,10 @@ impl Validation<'_> {
         let roles = match self.catalogue.close_roles(&section.roles.value) {
             Ok(roles) => roles,
             Err(fault) => {
-                self.faults.push(fault);
+                // A role that is wrong in itself is told once.
+                if !self.faults.contains(&fault) {
+                    self.faults.push(fault);
+                }
                 return None;
             }
         };
@@ -307,6 +321,19 @@ impl Validation<'_> {
             address,
             components: section.components.clone(),
         })
+    }
+}
+
+/// A setting is of the kind of the component's own value: `yes` for true would be text, and no template asks for that.
+fn wrong_kind(own: &Setting, value: &Setting) -> Option<Problem> {
+    let (expected, found) = (own.kind(), value.kind());
+    match (own, value) {
+        _ if expected == found => None,
+        (Setting::Bool(_), Setting::Text(word)) => Some(Problem::NotABoolean { word: word.clone() }),
+        (Setting::Text(_), Setting::Bool(_) | Setting::Integer(_)) => {
+            Some(Problem::QuotesNeeded { found: found.to_owned() })
+        }
+        _ => Some(Problem::WrongType { expected: expected.to_owned(), found: found.to_owned() }),
     }
 }
 
@@ -336,7 +363,7 @@ impl Addresses {
         let hosts = self.network.hosts();
         let hash = Sha256::digest(format!("genhost vpn address {name}"));
         let number = hash[..8].iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-        let index = number.checked_rem(u64::from(hosts.count_outside(&self.reserved)))?;
+        let index = number.checked_rem(hosts.count_outside(&self.reserved))?;
         hosts.nth_outside(u32::try_from(index).ok()?, &self.reserved)
     }
 

@@ -28,7 +28,7 @@ pub fn secrets(sources: &Sources, source: SourceId) -> Result<Secrets> {
     let start = Place::new(source, 0, 0);
     let node = yaml::parse(sources, source)?;
     if node.value == yaml::Value::Null {
-        return Err(Diagnostic::at(start, Problem::EmptyFile));
+        return Err(Diagnostic::at(start, Problem::EmptySecrets));
     }
     let file: SecretsFile = yaml::decode(&node).map_err(|e| e.or_at(start))?;
     let root: [u8; 32] =

@@ -40,6 +40,8 @@ impl<'a> Engine<'a> {
             )),
         });
         environment.set_debug(true);
+        // It prints every value, declared or not.
+        environment.remove_global("debug");
         filter::add_to(&mut environment);
         Ok(Self { shelf, environment, compiled: BTreeMap::new() })
     }
@@ -58,9 +60,10 @@ impl<'a> Engine<'a> {
         let volume = self.shelf.get(path).ok_or_else(missing)?;
         let text = match std::str::from_utf8(&volume.bytes) {
             Ok(text) => text.to_owned(),
-            Err(_) => {
-                let source = sources.add(&volume.name, "");
-                return Err(Diagnostic::at(Place::new(source, 0, 0), Problem::NotUtf8));
+            Err(error) => {
+                let source = sources.add(&volume.name, String::from_utf8_lossy(&volume.bytes));
+                let good = error.valid_up_to();
+                return Err(Diagnostic::at(Place::new(source, good, good + 1), Problem::NotUtf8));
             }
         };
         let source = sources.add(&volume.name, text.as_str());
@@ -86,12 +89,12 @@ impl<'a> Engine<'a> {
             template.undeclared_variables(true).into_iter().filter(|name| !is_builtin(name)).collect();
         let words: BTreeSet<&str> = declared.split_whitespace().collect();
         if let Some(unused) = words.iter().find(|word| !used.contains(**word)) {
-            let start = line.find(unused).unwrap_or(0);
+            let start = places_of(line, unused).next().unwrap_or(0);
             return Err(at(start, unused.len(), Problem::UnusedValue { name: (*unused).to_owned() }));
         }
         if let Some(name) = used.iter().find(|name| !words.contains(name.as_str())) {
             let known: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-            let start = text[line.len()..].find(name.as_str()).map_or(0, |start| line.len() + start);
+            let start = places_of(text, name).find(|place| is_code(text, *place)).unwrap_or(0);
             return Err(at(start, name.len(), Problem::UndeclaredValue { name: name.clone(), known }));
         }
         Ok(())
@@ -141,7 +144,7 @@ impl<'a> Engine<'a> {
                 at = at.get_attr(part).unwrap_or_default();
             }
             if at.is_undefined() {
-                let start = line.find(name).unwrap_or(0);
+                let start = places_of(line, name).next().unwrap_or(0);
                 let prefix = name.rsplit_once('.').map_or(String::new(), |(prefix, _)| format!("{prefix}."));
                 let known = known.into_iter().map(|key: String| format!("{prefix}{key}")).collect();
                 let what = if is_own { "setting of this component" } else { "value for this host" };
@@ -153,9 +156,22 @@ impl<'a> Engine<'a> {
     }
 }
 
+/// Where a dotted name stands in a text, and not as a part of a longer one.
+fn places_of(text: &str, name: &str) -> impl Iterator<Item = usize> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let starts = text.match_indices(name).map(|(start, _)| start);
+    starts.filter(move |start| !text[..*start].ends_with(is_part) && !text[start + name.len()..].starts_with(is_part))
+}
+
+/// Whether a place in a template is within `{{ }}` or `{% %}`.
+fn is_code(text: &str, place: usize) -> bool {
+    let last = |one, other| text[..place].rfind(one).max(text[..place].rfind(other));
+    last("{{", "{%") > last("}}", "%}")
+}
+
 /// Names that the engine itself knows.
 fn is_builtin(name: &str) -> bool {
-    matches!(name, "range" | "dict" | "namespace" | "loop" | "debug")
+    matches!(name, "range" | "dict" | "namespace" | "loop")
 }
 
 fn template_error(sources: &Sources, source: SourceId, error: &Error) -> Diagnostic {

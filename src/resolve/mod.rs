@@ -156,7 +156,12 @@ impl Resolver<'_> {
                 packages: parts.packages.keys().cloned().collect(),
             },
             vpn: self.vpn(),
-            firewall: values::FirewallValues { public: self.public(), open: self.cluster.open.clone() },
+            firewall: values::FirewallValues {
+                public: self.public(),
+                open: self.cluster.open.clone(),
+                vpn: (&parts.vpn_ports).into(),
+                people: (&parts.people_ports).into(),
+            },
             consul: self.consul(),
             artifact: parts.artifacts.iter().map(|(name, artifact)| (name.clone(), artifact.into())).collect(),
             image: parts.images.clone(),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::artifact::{Artifact, pin};
 use super::plan::AptSource;
 use crate::cluster::{
-    ArtifactName, Cluster, ComponentName, HostPath, ProfileName, Setting, SystemName, UnitName, Version,
+    ArtifactName, Cluster, ComponentName, HostPath, OpenPort, ProfileName, Setting, SystemName, UnitName, Version,
+    WordError,
 };
 use crate::diagnostic::{Diagnostic, Place, Problem, Result};
 use crate::load::{Catalogue, Component, FileEntry, Parts, Stack, System};
@@ -50,6 +51,8 @@ pub(super) struct Selected {
     pub versions: BTreeMap<ArtifactName, Version>,
     pub units: Vec<UnitName>,
     pub first_boot: Vec<UnitName>,
+    pub vpn_ports: BTreeSet<OpenPort>,
+    pub people_ports: BTreeSet<OpenPort>,
     pub variant_values: BTreeMap<ArtifactName, BTreeMap<ArtifactName, Setting>>,
 }
 
@@ -73,12 +76,14 @@ pub(super) struct Selection<'a> {
 impl<'a> Selection<'a> {
     pub fn select(&self, roles: &[ProfileName], extra: &'a [Located<ComponentName>]) -> Result<Selected> {
         let mut selected = Selected { versions: self.stack.versions.clone(), ..Selected::default() };
-        selected.versions.extend(self.cluster.versions.clone());
+        let own = self.cluster.versions.iter().map(|(name, version)| (name.clone(), version.value.clone()));
+        selected.versions.extend(own);
         for (name, image) in &self.stack.images {
             let Some(version) = selected.versions.get(name) else { continue };
             let Some(digest) = image.versions.get(version) else {
                 let problem = Problem::NoPinnedHash { artifact: name.to_string(), version: version.to_string() };
-                return Err(Diagnostic::at(self.stack.place, problem));
+                let place = self.cluster.versions.get(name).map_or(self.stack.place, |version| version.place);
+                return Err(Diagnostic::at(place, problem));
             };
             selected.images.insert(name.clone(), format!("{}@{digest}", image.name));
         }
@@ -104,8 +109,10 @@ impl<'a> Selection<'a> {
                 let line = self.expand(&source.source, source.place, &selected.versions)?;
                 selected.apt.insert(name.clone(), AptSource { source: line, keyid: source.key.clone() });
             }
-            for name in component.artifacts.iter().chain(&variant.artifacts) {
-                let artifact = self.artifact(name, &selected.versions)?;
+            let install = component.choice.as_ref().and_then(|choice| self.cluster.install.get(choice));
+            let of_variant = variant.artifacts.iter().map(|name| (name, install.map_or(name.place, |way| way.place)));
+            for (name, asked_at) in component.artifacts.iter().map(|name| (name, name.place)).chain(of_variant) {
+                let artifact = self.artifact(name, asked_at, &selected.versions)?;
                 selected.artifacts.insert(name.value.clone(), artifact);
             }
             units.extend(component.units.iter().chain(&variant.units).cloned());
@@ -121,6 +128,13 @@ impl<'a> Selection<'a> {
             let mut values = component.values.clone();
             if let Some(own) = self.cluster.settings.get(name) {
                 values.extend(own.iter().map(|(key, value)| (key.clone(), value.value.clone())));
+            }
+            for (asked, ports) in
+                [(&component.vpn_ports, &mut selected.vpn_ports), (&component.people_ports, &mut selected.people_ports)]
+            {
+                for port in asked {
+                    ports.insert(open_port(port, &values)?);
+                }
             }
             selected.components.push(PlannedComponent {
                 name: name.clone(),
@@ -205,7 +219,13 @@ impl<'a> Selection<'a> {
         Ok(())
     }
 
-    fn artifact(&self, name: &Located<ArtifactName>, versions: &BTreeMap<ArtifactName, Version>) -> Result<Artifact> {
+    /// What is wrong with it is told where the user asked for it: for its version, or for a variant that has it.
+    fn artifact(
+        &self,
+        name: &Located<ArtifactName>,
+        asked_at: Place,
+        versions: &BTreeMap<ArtifactName, Version>,
+    ) -> Result<Artifact> {
         let Some(profile) = self.catalogue.artifacts.get(&name.value) else {
             let known = self.catalogue.artifacts.keys().map(ToString::to_string).collect();
             let problem = Problem::Unknown { what: "artifact", name: name.to_string(), known };
@@ -214,9 +234,12 @@ impl<'a> Selection<'a> {
         let shared = profile.version_of.as_ref();
         let version = versions.get(&name.value).or_else(|| versions.get(shared?)).cloned();
         let Some(version) = version else {
-            return Err(Diagnostic::at(name.place, Problem::NoVersion { part: name.to_string() }));
+            return Err(Diagnostic::at(asked_at, Problem::NoVersion { part: name.to_string() }));
         };
-        pin(name, profile, self.cluster.artifacts.get(&name.value), version, self.system)
+        let own = &self.cluster.versions;
+        let own = own.get(&name.value).or_else(|| own.get(shared?));
+        let name = Located { place: own.map_or(asked_at, |version| version.place), value: name.value.clone() };
+        pin(&name, profile, self.cluster.artifacts.get(&name.value), version, self.system)
     }
 
     fn expand(&self, text: &str, place: Place, versions: &BTreeMap<ArtifactName, Version>) -> Result<String> {
@@ -238,6 +261,17 @@ impl<'a> Selection<'a> {
             other => Ok(other.clone()),
         }
     }
+}
+
+/// A port that a component may take from its own values.
+fn open_port(text: &Located<String>, own: &BTreeMap<ArtifactName, Setting>) -> Result<OpenPort> {
+    let word = |word: &str| match own.get(word)? {
+        Setting::Integer(number) => Some(number.to_string()),
+        Setting::Text(text) => Some(text.clone()),
+        Setting::Bool(_) | Setting::List(_) => None,
+    };
+    let port = expand(text, word).map_err(|problem| Diagnostic::at(text.place, problem))?;
+    port.parse().map_err(|error: WordError| Diagnostic::at(text.place, Problem::Value { message: error.to_string() }))
 }
 
 fn planned_file(component: &ComponentName, entry: &Located<FileEntry>) -> Result<PlannedFile> {

@@ -1,6 +1,6 @@
 //! What templates may ask for. A field of a struct here is a dotted name there: `vpn.client.user`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::Artifact;
 use crate::cluster::{
-    AccountName, AddressRange, ArtifactName, Endpoint, HostName, HubName, Network, NicName, OpenPort, Setting,
-    UnitName, Version,
+    AccountName, AddressRange, ArtifactName, Endpoint, HostName, HubName, Network, NicName, OpenPort, Protocol,
+    Setting, UnitName, Version,
 };
 use crate::load::System;
 
@@ -177,6 +177,26 @@ pub struct FirewallValues {
     pub public: Vec<OpenPort>,
     /// Of these, what its containers may offer too.
     pub open: Vec<OpenPort>,
+    /// What it offers to the other hosts on the VPN.
+    pub vpn: PortValues,
+    /// What it offers to people on the VPN too.
+    pub people: PortValues,
+}
+
+/// Ports by protocol.
+#[derive(Debug, Serialize)]
+pub struct PortValues {
+    /// TCP ports, ascending.
+    pub tcp: Vec<u16>,
+    /// UDP ports, ascending.
+    pub udp: Vec<u16>,
+}
+
+impl From<&BTreeSet<OpenPort>> for PortValues {
+    fn from(ports: &BTreeSet<OpenPort>) -> Self {
+        let of = |protocol| ports.iter().filter(|open| open.protocol == protocol).map(|open| open.port).collect();
+        Self { tcp: of(Protocol::Tcp), udp: of(Protocol::Udp) }
+    }
 }
 
 /// Consul.

@@ -64,8 +64,14 @@ impl KeyPair {
         let validity = Validity { not_before: time(2000)?, not_after: time(2049)? };
         let subject = Name::from_str("CN=genhost")?;
         let signer = SigningKey::<Sha256>::new(private.clone());
-        let builder =
-            CertificateBuilder::new(Profile::Manual { issuer: None }, SerialNumber::from(1u8), validity, subject, public, &signer)?;
+        let builder = CertificateBuilder::new(
+            Profile::Manual { issuer: None },
+            SerialNumber::from(1u8),
+            validity,
+            subject,
+            public,
+            &signer,
+        )?;
         let certificate = builder.build::<rsa::pkcs1v15::Signature>()?.to_der()?;
         Ok(Self { certificate, key: private.to_pkcs1_der()?.as_bytes().to_vec() })
     }

@@ -111,6 +111,9 @@ impl Secrets {
         if value.is_empty() || value.len() > 127 || value.chars().any(char::is_control) {
             return Err(Problem::BadPassword { label: label.to_owned() });
         }
+        if label == Label::PreSharedKey.to_string() && !value.is_ascii() {
+            return Err(Problem::PreSharedKeyNotAscii);
+        }
         self.own.insert(label.to_owned(), Own(value));
         Ok(())
     }

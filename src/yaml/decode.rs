@@ -70,10 +70,14 @@ macro_rules! scalar {
 }
 
 macro_rules! integers {
-    ($($method:ident)*) => {$(
+    ($($method:ident $type:ty;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
             let place = self.0.place;
             match &self.0.value {
+                Value::Integer(n) if <$type>::try_from(*n).is_err() => {
+                    let expected = format!("a whole number of {} to {}", <$type>::MIN, <$type>::MAX);
+                    Err(Diagnostic::at(place, Problem::WrongType { expected, found: n.to_string() }))
+                }
                 Value::Integer(n) => visitor.visit_i64(*n).map_err(|e: Diagnostic| e.or_at(place)),
                 _ => Err(self.expect("a whole number")),
             }
@@ -110,8 +114,8 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
     }
 
     integers! {
-        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+        deserialize_i8 i8; deserialize_i16 i16; deserialize_i32 i32; deserialize_i64 i64;
+        deserialize_u8 u8; deserialize_u16 u16; deserialize_u32 u32; deserialize_u64 u64;
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -202,7 +206,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Diagnostic;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        self.0.next().map(|node| seed.deserialize(Decoder(node))).transpose()
+        self.0.next().map(|node| seed.deserialize(Decoder(node)).map_err(|e| e.or_at(node.place))).transpose()
     }
 }
 

@@ -11,5 +11,5 @@ mod write;
 
 pub use decode::decode;
 pub use located::{Entries, Located};
-pub use node::{Key, Node, Value, parse};
+pub use node::{Key, LARGEST_FILE, Node, Value, parse};
 pub use write::{WriteError, is_printable, write_block, write_flow, write_text};

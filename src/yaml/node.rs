@@ -1,9 +1,11 @@
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy, MessageFormatter, Spanned, UserMessageFormatter};
 
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, SourceId, Sources};
 
-/// Files larger than this are refused before they are parsed: 8 MiB is a cluster of about 80,000 hosts.
+/// Files larger than this are refused before they are parsed. The parser's own limit of values, 250,000 with those that
+/// aliases repeat, is a cluster of about 30,000 hosts.
 pub const LARGEST_FILE: usize = 8 << 20;
 
 /// One value of a YAML document and its place.
@@ -94,10 +96,7 @@ impl Node {
 pub fn parse(sources: &Sources, source: SourceId) -> Result<Node> {
     let text = sources.text(source);
     if text.len() > LARGEST_FILE {
-        return Err(Diagnostic::at(
-            Place::new(source, 0, 0),
-            Problem::FileTooLarge { bytes: text.len(), limit: LARGEST_FILE },
-        ));
+        return Err(Diagnostic::at(Place::new(source, 0, 0), Problem::FileTooLarge { limit: LARGEST_FILE }));
     }
     if text.starts_with('\u{feff}') {
         return Err(Diagnostic::at(Place::new(source, 0, 3), Problem::ByteOrderMark));
@@ -108,30 +107,60 @@ pub fn parse(sources: &Sources, source: SourceId) -> Result<Node> {
     options.emit_comments = false;
     options.duplicate_keys = DuplicateKeyPolicy::Error;
     options.merge_keys = MergeKeyPolicy::Merge;
+    options.reject_unsupported_tags = true;
     match serde_saphyr::from_str_with_options::<Raw>(text, options) {
         Ok(raw) => Ok(raw.place(source)),
         Err(error) => Err(syntax_error(source, text, &error)),
     }
 }
 
-fn syntax_error(source: SourceId, text: &str, error: &serde_saphyr::Error) -> Diagnostic {
+fn syntax_error(source: SourceId, text: &str, error: &Error) -> Diagnostic {
     let place = match error.location() {
-        Some(location) => spot(source, location),
+        Some(location) if location.span().byte_offset().is_some() => spot(source, location),
+        // The scanner counts characters only.
+        Some(location) => {
+            let skipped = usize::try_from(location.span().offset()).unwrap_or(usize::MAX);
+            let start = text.char_indices().nth(skipped).map_or(text.len(), |(start, _)| start);
+            Place::new(source, start, start + 1)
+        }
         None => Place::new(source, 0, 0),
     };
-    let start = place.start as usize;
-    let line_start = text.get(..start).and_then(|t| t.rfind('\n')).map_or(0, |newline| newline + 1);
-    let tab = text.get(line_start..).and_then(|t| t.lines().next()).and_then(|line| {
-        let indent = line.len() - line.trim_start().len();
-        line[..indent].find('\t')
-    });
-    if let Some(tab) = tab {
-        return Diagnostic::at(Place::new(source, line_start + tab, line_start + tab + 1), Problem::TabInYaml);
+    let message = UserMessageFormatter.format_message(error);
+    if let Some(tab) = tab_after(text, place.start as usize, message.contains("tab")) {
+        return Diagnostic::at(Place::new(source, tab, tab + 1), Problem::TabInYaml);
     }
-    let message = error.render();
-    let message = message.lines().next().unwrap_or_default();
-    let message = message.split(" at line ").next().unwrap_or(message).trim_end_matches(':');
-    Diagnostic::at(place, Problem::Yaml { message: message.to_owned() })
+    let innermost = match error {
+        Error::AliasError { error, .. } => error.as_ref(),
+        error => error,
+    };
+    let problem = match innermost {
+        Error::MultipleDocuments { .. } => Problem::SeveralDocuments,
+        Error::DuplicateMappingKey { key: Some(key), .. } => Problem::DuplicateKey { key: key.clone() },
+        Error::Unexpected { expected: "string scalar", .. } | Error::NullIntoString { .. } => Problem::KeyNotText,
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => Problem::NestedTooDeep,
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => Problem::TooManyValues,
+        other => match UserMessageFormatter.format_message(other) {
+            message if message == "recursion limit exceeded" => Problem::NestedTooDeep,
+            message => Problem::Yaml { message: message.into_owned() },
+        },
+    };
+    Diagnostic::at(place, problem)
+}
+
+/// The first tab that indents a line, from the line of `start` on; of that line alone when the scanner names no tab.
+fn tab_after(text: &str, start: usize, names_tab: bool) -> Option<usize> {
+    let mut at = text.get(..start)?.rfind('\n').map_or(0, |newline| newline + 1);
+    for line in text[at..].split_inclusive('\n').take(if names_tab { usize::MAX } else { 1 }) {
+        let indent = line.len() - line.trim_start().len();
+        if let Some(tab) = line[..indent].find('\t') {
+            return Some(at + tab);
+        }
+        at += line.len();
+    }
+    None
 }
 
 fn spot(source: SourceId, location: serde_saphyr::Location) -> Place {

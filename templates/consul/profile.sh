@@ -1,2 +1,0 @@
-{# values: #}
-PATH=$PATH:/opt/genhost/consul
