@@ -53,13 +53,21 @@ impl Host {
             std::fs::set_permissions(self.workplace.path(&name), mode).expect("chmod");
         }
         self.workplace.write("script", script);
+        let is_packaged = self.tree["packages"].as_object().expect("packages").contains_key("softether-vpnclient");
+        // A host that builds SoftEther has none of Debian's units, and its programs at a place of genhost's own.
+        let softether = if is_packaged {
+            ""
+        } else {
+            "rm work/root/lib/systemd/system/softether-*\nmkdir -p work/root/var/lib/genhost\n\
+             cp -r work/root/usr/libexec/softether/* work/root/var/lib/genhost/\n"
+        };
         let outer = format!(
             "set -eu\nip link set lo up\nmkdir -p work\nmount -t tmpfs tmpfs work\nmkdir work/up work/wk work/root\n\
              mount -t overlay overlay -o lowerdir={},upperdir=work/up,workdir=work/wk work/root\n\
              cp -a root/. work/root/\nmount -t proc proc work/root/proc\nmount --rbind /sys work/root/sys\nmount -t tmpfs tmpfs work/root/run\n\
              mkdir -p work/root/opt/genhost/consul\nln -s /usr/bin/consul work/root/opt/genhost/consul/consul\n\
              [ -e work/root/usr/bin/dockerd ] || ln -s /usr/sbin/dockerd work/root/usr/bin/dockerd\n\
-             cp script work/root/script\nexec chroot work/root timeout 120 sh -eu /script\n",
+             {softether}cp script work/root/script\nexec chroot work/root timeout 120 sh -eu /script\n",
             root.display()
         );
         Command::new("unshare")

@@ -145,7 +145,7 @@ words! {
         |t| (1..=64).contains(&t.len()) && all(t, |b| is_plain(b) || b".+~:".contains(&b));
 
     /// Absolute path of a file on the host.
-    HostPath: "a path", "absolute, without `.` or `..` parts, without control characters, at most 4096 bytes",
+    HostPath: "a path", "absolute, without `.` or `..` parts, without control characters, at most 255 bytes a part and 4096 in all",
         "^/[^\\u0000-\\u001f\\u007f]*$", is_path;
 
     /// Name of a systemd unit, an instance among them (systemd.unit(5)).
@@ -206,7 +206,7 @@ fn is_path(text: &str) -> bool {
         && text.starts_with('/')
         && text.len() > 1
         && !text.chars().any(char::is_control)
-        && text[1..].split('/').all(|part| !matches!(part, "" | "." | ".."))
+        && text[1..].split('/').all(|part| !matches!(part, "" | "." | "..") && part.len() <= 255)
 }
 
 fn is_unit(text: &str) -> bool {

@@ -24,7 +24,7 @@ fn cloud_config(tree: &HostTree) -> Result<String, WriteError> {
     let mut out = format!("#cloud-config\n# {title}, by genhost, id {}\n", tree.id().short());
     if let Some(name) = &tree.hostname {
         // Without manage_etc_hosts a host of another name than the platform's cannot resolve itself.
-        write!(out, "hostname: {name}\nmanage_etc_hosts: true\n")?;
+        write!(out, "hostname: {}\nmanage_etc_hosts: true\n", yaml::write_text(name.as_str())?)?;
     }
     commands(&mut out, "bootcmd", &tree.bootcmd)?;
     if !tree.files.is_empty() {
@@ -44,6 +44,7 @@ fn cloud_config(tree: &HostTree) -> Result<String, WriteError> {
     for (name, source) in &tree.apt {
         let line = yaml::write_text(&source.source)?;
         // A fingerprint of digits only would be a number.
+        let name = yaml::write_text(name.as_str())?;
         write!(out, "    {name}:\n      source: {line}\n      keyid: {}\n", yaml::write_text(&source.keyid)?)?;
     }
     if !tree.packages.is_empty() {

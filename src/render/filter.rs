@@ -22,7 +22,8 @@ fn sh(text: &str) -> Result<String, Error> {
     Ok(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
-/// One double-quoted word of a unit file: systemd.syntax(7) "Quoting", `%` of specifiers and `$` of ExecStart doubled.
+/// One double-quoted word of a unit's command line: systemd.syntax(7) "Quoting", systemd.service(5) "COMMAND LINES", where
+/// `%` and `$` stand for themselves when doubled.
 fn systemd(text: &str) -> Result<String, Error> {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -34,6 +35,9 @@ fn systemd(text: &str) -> Result<String, Error> {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             c if c.is_control() => return Err(refuse("a unit file cannot hold this control character")),
+            // systemd takes Unicode's noncharacters for broken UTF-8, and the whole line for nothing.
+            '\u{fdd0}'..='\u{fdef}' => return Err(refuse("a unit file cannot hold this character")),
+            c if u32::from(c) & 0xfffe == 0xfffe => return Err(refuse("a unit file cannot hold this character")),
             c => out.push(c),
         }
     }
