@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use fixture::Workplace;
-use genhost::cluster::HostPath;
+use genhost::cluster::{Cluster, HostPath};
 use genhost::diagnostic::Sources;
 use genhost::load::{self, Catalogue, Shelf};
 use proptest::prelude::*;
@@ -414,9 +414,6 @@ exit $code
     assert_refused(&refused, UNIT);
 }
 
-/// SHA-0 of `abc`, the password of the daemons' administrator here.
-const HASH_OF_ABC: &str = "AWS4qRTNKl50xPf/CCxNl/Ht+Ig=";
-
 /// Runs a Python program that has `call(method, parameters)` of the JSON-RPC interface of a SoftEther 5.01 with this
 /// configuration. The daemon has namespaces of its own, and the plain locale that it has as a service.
 fn ask_softether(config: &str, program: &str) -> Value {
@@ -461,34 +458,209 @@ def call(method, parameters):
 
 #[test]
 fn softether_reads_every_string_and_name() {
-    let config = format!(
-        "declare root {{{{
- declare DDnsClient {{{{
+    // The settings of EtherIP are what has a free name and a string of the same kind as the pre-shared key, many times.
+    // The administrator's password is `abc`.
+    const CONFIG: &str = "\
+declare root {
+ declare DDnsClient {
   bool Disabled true
- }}}}
- declare IPsec {{{{
-  declare EtherIP_IDSettingsList {{{{
-{{% for text in this.texts %}}
-   declare {{{{ (loop.index ~ text ~ '.')|softether }}}} {{{{
+ }
+ declare IPsec {
+  declare EtherIP_IDSettingsList {
+{% for text in this.texts %}
+   declare {{ ('%04d'|format(loop.index) ~ text ~ '.')|softether }} {
     byte EncryptedPassword nQ==
-    string HubName {{{{ text|softether }}}}
-   }}}}
-{{% endfor %}}
-  }}}}
- }}}}
- declare ListenerList {{{{
-  declare Listener0 {{{{
+    string HubName {{ text|softether }}
+   }
+{% endfor %}
+  }
+ }
+ declare ListenerList {
+  declare Listener0 {
    bool Enabled true
    uint Port 443
-  }}}}
- }}}}
- declare ServerConfiguration {{{{
+  }
+ }
+ declare ServerConfiguration {
   bool DisableNatTraversal true
-  byte HashedPassword {HASH_OF_ABC}
- }}}}
-}}}}
-"
-    );
-    let config = config.replace("{{{{ ", "{{ ").replace(" }}}}", " }}");
-    println!("{config}");
+  byte HashedPassword AWS4qRTNKl50xPf/CCxNl/Ht+IA=
+ }
+}
+";
+    // It cuts blanks off the ends, and beyond ASCII its locale decides.
+    let can_hold = |text: &String| text.is_ascii() && !text.contains('\0') && text.trim_matches([' ', '\t']) == text;
+    let (carried, refused): (Vec<_>, Vec<_>) = texts().into_iter().partition(can_hold);
+    // A string of this kind has 255 bytes at most.
+    let carried: Vec<String> = carried.into_iter().filter(|text| text.len() <= 255).collect();
+    let config = render(&carried, CONFIG);
+
+    // It answers before it has read them all.
+    const PROGRAM: &str = "
+for attempt in range(100):
+    settings = call('EnumEtherIpId', {})['Settings']
+    if len(settings) == COUNT:
+        break
+    time.sleep(0.1)
+print(json.dumps(settings))
+";
+    let answer = ask_softether(&config, &PROGRAM.replace("COUNT", &carried.len().to_string()));
+    let mut read: Vec<(&str, &str)> = answer
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|entry| (entry["Id_str"].as_str().expect("a name"), entry["HubName_str"].as_str().expect("a string")))
+        .collect();
+    read.sort_unstable();
+    let (names, strings): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+    assert_equal(&carried, &strings);
+    let named: Vec<String> = (1..).zip(&carried).map(|(number, text)| format!("{number:04}{text}.")).collect();
+    assert_equal(&named, &names);
+    assert_refused(&refused, CONFIG);
+}
+
+/// The hashes that SoftEther itself makes of a password, as `[AuthPassword, AuthNtLmSecureHash]`.
+fn hashes_by_softether(users: &[(String, &String)]) -> Value {
+    const PROGRAM: &str = r#"
+call("CreateHub", {"HubName_str": "h", "AdminPasswordPlainText_str": "x", "Online_bool": True, "HubType_u32": 0})
+answer = []
+for name, password in json.load(open("users.json")):
+    user = {"HubName_str": "h", "Name_str": name, "AuthType_u32": 1, "Auth_Password_str": password}
+    call("CreateUser", user)
+    user = call("GetUser", user)
+    answer.append([user["HashedKey_bin"], user["NtLmSecureHash_bin"]])
+print(json.dumps(answer))
+"#;
+    let program =
+        PROGRAM.replace("json.load(open(\"users.json\"))", &format!("json.loads({})", json!(json!(users).to_string())));
+    ask_softether(EMPTY, &program)
+}
+
+const EMPTY: &str = "declare root {
+ declare ListenerList {
+  declare Listener0 {
+   bool Enabled true
+   uint Port 443
+  }
+ }
+ declare ServerConfiguration {
+  bool DisableNatTraversal true
+  byte HashedPassword AWS4qRTNKl50xPf/CCxNl/Ht+IA=
+ }
+}
+";
+
+#[test]
+fn passwords_are_hashed_as_softether_hashes_them_or_refused() {
+    // SoftEther's own programs cut blanks off the ends.
+    let can_be = |text: &String| {
+        (1..=127).contains(&text.len()) && !text.chars().any(char::is_control) && text.trim_matches(' ') == text
+    };
+    let (carried, refused): (Vec<_>, Vec<_>) = texts().into_iter().partition(can_be);
+    let users: Vec<(String, &String)> = (0..).map(|number| format!("User.{number}")).zip(&carried).collect();
+    let place = workplace(&[], &[]);
+    let names: Vec<&str> = users.iter().map(|(name, _)| name.as_str()).collect();
+    place.write("cluster.yaml", CLUSTER.replace("hosts:", &format!("  users: {}\nhosts:", json!(names))));
+    let own = |label: &str, password: &str| format!("  vpn/{label}: {}\n", yaml(password));
+    let secrets: String = users.iter().map(|(name, password)| own(&format!("user/{name}"), password)).collect();
+    place.write("secrets.yaml", format!("{}own:\n{secrets}", fixture::SECRETS));
+    let json = place.genhost(["--host", "node0", "--format", "json"]).stdout_of_success();
+    let tree: Value = serde_json::from_str(&json).expect("JSON");
+    let config = tree["files"]["/etc/genhost/vpn_server.config"]["content"]["text"].as_str().expect("text");
+    let by_softether = hashes_by_softether(&users);
+    for (number, (name, password)) in users.iter().enumerate() {
+        let (_, user) = config.split_once(&format!("declare {name} {{")).expect("the user");
+        let (user, _) = user.split_once('}').expect("its end");
+        let hash = |key: &str| user.split_once(&format!("byte {key} ")).and_then(|(_, rest)| rest.lines().next());
+        assert_eq!(hash("AuthPassword"), by_softether[number][0].as_str(), "{password:?}");
+        // SoftEther makes this one of bytes; the people's programs make it of UTF-16, as genhost does.
+        if password.is_ascii() {
+            assert_eq!(hash("AuthNtLmSecureHash"), by_softether[number][1].as_str(), "{password:?}");
+        }
+    }
+    for password in &refused {
+        place.write("secrets.yaml", format!("{}own:\n{}", fixture::SECRETS, own("administrator", password)));
+        assert_refusal(&place, password);
+    }
+}
+
+/// A cluster file with a text in the place of a word.
+fn cluster_with(key: &str, text: &str) -> String {
+    let vpn = |name: &str| CLUSTER.replace("\nhosts:", &format!("\n  {name}: {}\nhosts:", yaml(text)));
+    match key {
+        "name" => CLUSTER.replace("swarm0", &yaml(text)),
+        "endpoint" => CLUSTER.replace("vpn.test", &yaml(text)),
+        "host" => CLUSTER.replace("node0", &yaml(text)),
+        "user" => CLUSTER.replace("\nhosts:", &format!("\n  users: [{}]\nhosts:", yaml(text))),
+        other => vpn(other),
+    }
+}
+
+fn word_of(cluster: &Cluster, key: &str) -> String {
+    match key {
+        "name" => cluster.name.to_string(),
+        "endpoint" => cluster.vpn.endpoint.to_string(),
+        "host" => cluster.hosts[0].name.to_string(),
+        "user" => cluster.vpn.users[0].to_string(),
+        "hub" => cluster.vpn.hub.to_string(),
+        "nic" => cluster.vpn.nic.to_string(),
+        other => {
+            assert_eq!(other, "account");
+            cluster.vpn.account.to_string()
+        }
+    }
+}
+
+#[test]
+fn words_are_kept_as_they_are_or_refused_at_their_place() {
+    let mut sources = Sources::default();
+    let catalogue = Catalogue::load(&mut sources, &Shelf::profiles(), Shelf::templates()).expect("a catalogue");
+    let mut kept = 0;
+    for key in ["name", "endpoint", "host", "user", "hub", "nic", "account"] {
+        for text in texts() {
+            let source = sources.add("cluster.yaml", cluster_with(key, &text));
+            match load::cluster(&sources, source, Vec::new(), &catalogue) {
+                Ok(cluster) => {
+                    assert_eq!(word_of(&cluster, key), text, "{key}");
+                    kept += 1;
+                }
+                Err(faults) => {
+                    for fault in faults {
+                        assert!(fault.place.is_some() && !fault.to_string().is_empty(), "{key}: {text:?}: {fault:?}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(kept > 100, "{kept}");
+}
+
+/// Names that YAML 1.1 takes for something else.
+#[test]
+fn host_names_are_text_to_pyyaml() {
+    const READ: &str =
+        "import sys, yaml; print(repr(yaml.safe_load(open('user-data', encoding='utf-8'))['hostname']), end='')";
+    for name in [
+        "yes",
+        "no",
+        "on",
+        "off",
+        "y",
+        "n",
+        "true",
+        "false",
+        "null",
+        "0",
+        "17",
+        "0644",
+        "0x1f",
+        "0b11",
+        "1e3",
+        "2001-01-01",
+    ] {
+        let place = Workplace::new();
+        place.write("cluster.yaml", CLUSTER.replace("node0", &format!("'{name}'")));
+        place.write("user-data", place.genhost(["--host", name]).stdout_of_success());
+        let read = run(&place, "/usr/bin/python3", &["-X", "utf8", "-c", READ]);
+        assert_eq!(String::from_utf8_lossy(&read), format!("'{name}'"));
+    }
 }

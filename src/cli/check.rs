@@ -29,7 +29,8 @@ struct Line {
     bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
-    platform: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<ProfileName>,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,7 +88,8 @@ fn text(line: &Line) -> String {
         (None, None) => String::new(),
     };
     let limit = line.limit.map_or("no limit".to_owned(), |limit| limit.to_string());
-    format!("{name:24} {:12} {:>7} bytes of {limit} ({})\n", line.id.short(), line.bytes, line.platform)
+    let platform = line.platform.as_ref().map_or("anywhere", |platform| platform.as_str());
+    format!("{name:24} {:12} {:>7} bytes of {limit} ({platform})\n", line.id.short(), line.bytes)
 }
 
 struct Checker<'a> {
@@ -115,8 +117,8 @@ impl Checker<'_> {
         for host in &self.cluster.hosts {
             let platform = host.platform.as_ref().and_then(|name| Some((name, self.catalogue.platforms.get(name)?)));
             let (platform, limit) = match platform {
-                Some((name, platform)) => (name.to_string(), platform.user_data_limit),
-                None => ("any platform".to_owned(), Some(ANYWHERE)),
+                Some((name, platform)) => (Some(name.clone()), platform.user_data_limit),
+                None => (None, Some(ANYWHERE)),
             };
             let line =
                 self.line(&mut engine, &Subject::Host(host.name.value.clone()), platform, limit, host.name.place);
@@ -125,7 +127,7 @@ impl Checker<'_> {
         let start = self.cluster.stack.place;
         for role in self.catalogue.roles.keys() {
             let subject = Subject::Roles(vec![Located { place: start, value: role.clone() }]);
-            let line = self.line(&mut engine, &subject, "any platform".to_owned(), Some(ANYWHERE), start);
+            let line = self.line(&mut engine, &subject, None, Some(ANYWHERE), start);
             lines.extend(line.map(|line| Line { role: Some(role.clone()), ..line }));
         }
         lines
@@ -148,7 +150,7 @@ impl Checker<'_> {
         &mut self,
         engine: &mut Engine,
         subject: &Subject,
-        platform: String,
+        platform: Option<ProfileName>,
         limit: Option<usize>,
         place: Place,
     ) -> Option<Line> {
@@ -172,8 +174,13 @@ impl Checker<'_> {
         if let Some(limit) = limit.filter(|limit| bytes > *limit) {
             let host = crate::render::title(tree.hostname.as_ref(), &tree.roles);
             let over = bytes - limit;
-            let problem = Problem::OverLimit { host, bytes, limit, over, platform: platform.clone() };
-            self.faults.push(Diagnostic::at(place, problem));
+            self.faults.push(Diagnostic::at(
+                place,
+                match &platform {
+                    Some(platform) => Problem::OverLimit { host, bytes, limit, over, platform: platform.to_string() },
+                    None => Problem::OverSmallest { host, bytes, limit, over },
+                },
+            ));
         }
         Some(Line { host: None, role: None, id: tree.id(), bytes, limit, platform })
     }

@@ -56,7 +56,11 @@ impl Session {
                 self.inputs.extend(lay_over(shelf, folder)?);
             }
         }
-        Catalogue::load(&mut self.sources, &profiles, templates)
+        let catalogue = Catalogue::load(&mut self.sources, &profiles, templates)?;
+        for problem in catalogue.unread(&profiles) {
+            self.note(problem);
+        }
+        Ok(catalogue)
     }
 
     /// The cluster that was asked for, and a note where it cannot work as it is.

@@ -152,9 +152,12 @@ pub enum Problem {
     KeyPairMismatch,
     #[error("the VPN server's key could not be made: {reason}")]
     KeyGeneration { reason: String },
-    #[error("the secret `{label}` is empty, longer than 127 bytes, or has control characters")]
+    #[error(
+        "the secret `{label}` is empty, longer than 127 bytes, has control characters, or blanks at an end, which \
+         SoftEther's programs cut off"
+    )]
     BadPassword { label: String },
-    #[error("`vpn/psk` is not ASCII, and no two IPsec programs spell anything else alike")]
+    #[error("`vpn/psk` is not ASCII, and what SoftEther makes of anything else depends on its locale")]
     PreSharedKeyNotAscii,
     #[error("`consul/gossip` is not 32 bytes in base64")]
     BadGossipKey,
@@ -174,6 +177,10 @@ pub enum Problem {
     Emit { format: &'static str, reason: String },
     #[error("{host}: {bytes} bytes of user-data, {over} over the {limit} of {platform}")]
     OverLimit { host: String, bytes: usize, limit: usize, over: usize, platform: String },
+    #[error("{host}: {bytes} bytes of user-data, {over} over the {limit} of EC2, the smallest limit of all")]
+    OverSmallest { host: String, bytes: usize, limit: usize, over: usize },
+    #[error("nothing reads `{path}`")]
+    NothingReads { path: String },
     #[error("{host}: `{path}` is not read back as it was meant: {reason}")]
     OutputMisread { host: String, path: String, reason: String },
 }
@@ -182,7 +189,11 @@ impl Problem {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::ExampleEndpoint { .. } | Self::SecretsMade { .. } | Self::NotIgnored { .. } => Severity::Note,
+            Self::ExampleEndpoint { .. }
+            | Self::SecretsMade { .. }
+            | Self::NotIgnored { .. }
+            | Self::OverSmallest { .. }
+            | Self::NothingReads { .. } => Severity::Note,
             _ => Severity::Error,
         }
     }
@@ -270,6 +281,10 @@ impl Problem {
             Self::WouldOverwrite { .. } => "move it away, or work in another directory".into(),
             Self::NotIgnored { entry, .. } => format!("add the line `{entry}`"),
             Self::OverLimit { .. } => "fewer hosts or users, or a platform that takes more".into(),
+            Self::OverSmallest { .. } => "say where the host runs with `platform`, if it is not there".into(),
+            Self::NothingReads { .. } => "profiles are roles/, stacks/, systems/, platforms/ and artifacts/NAME.yaml; \
+                 a template is named by the component.yaml beside it"
+                .into(),
             Self::OutputMisread { .. } => "this is a fault of a component's template; see `docs/components.md`".into(),
             Self::Yaml { .. }
             | Self::MissingKey { .. }

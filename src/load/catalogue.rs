@@ -273,6 +273,22 @@ impl Catalogue {
         })
     }
 
+    /// Files that the user laid over and that nothing reads: a wrong folder, a wrong name.
+    pub fn unread(&self, profiles: &Shelf) -> Vec<Problem> {
+        let folders = ["roles/", "stacks/", "systems/", "platforms/", "artifacts/"];
+        let is_profile = |path: &str| path.ends_with(".yaml") && folders.iter().any(|folder| path.starts_with(folder));
+        let mut templates = std::collections::BTreeSet::new();
+        for (name, component) in &self.components {
+            let of_variants = component.variants.values().flat_map(|parts| &parts.files);
+            let files = component.files.iter().chain(of_variants);
+            templates.extend(files.map(|file| format!("{name}/{}", file.template)));
+            templates.insert(format!("{name}/component.yaml"));
+        }
+        let of_profiles = profiles.laid_over().filter(|(path, _)| !is_profile(path));
+        let of_templates = self.templates.laid_over().filter(|(path, _)| !templates.contains(*path));
+        of_profiles.chain(of_templates).map(|(_, name)| Problem::NothingReads { path: name.to_owned() }).collect()
+    }
+
     /// The role of that name or alias.
     pub fn role(&self, name: &ProfileName) -> Option<(&ProfileName, &Role)> {
         self.roles.get_key_value(name).or_else(|| self.roles.iter().find(|(_, role)| role.aliases.contains(name)))

@@ -65,10 +65,10 @@ impl Shelf {
         self.files.get(path)
     }
 
-    /// Paths below a folder, in order.
-    pub fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
-        let inside = move |path: &&str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-        self.files.keys().map(String::as_str).filter(inside)
+    /// The user's files: path and name.
+    pub fn laid_over(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.files.iter().filter(|(_, volume)| matches!(volume.bytes, std::borrow::Cow::Owned(_)));
+        own.map(|(path, volume)| (path.as_str(), volume.name.as_str()))
     }
 
     /// Every path, in order.

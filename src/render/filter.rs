@@ -50,6 +50,9 @@ fn softether(text: &str) -> Result<String, Error> {
     if text.is_empty() {
         return Ok("$".to_owned());
     }
+    if text.trim_matches([' ', '\t']) != text {
+        return Err(refuse("SoftEther cuts blanks off the ends of a string"));
+    }
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -201,7 +201,7 @@ impl Resolver<'_> {
             gateway: vpn.network.gateway(),
             server_address: self.cluster.vpn_server().address,
             dhcp: vpn.dhcp,
-            claims: vpn.claims,
+            claims: vpn.claims.into(),
             address: self.host.address,
             client: values::ClientValues {
                 account: vpn.account.clone(),

@@ -107,7 +107,7 @@ pub struct VpnValues {
     /// The DHCP server's pool.
     pub dhcp: AddressRange,
     /// What hosts rendered by role claim from.
-    pub claims: AddressRange,
+    pub claims: ClaimValues,
     /// The host's own address; absent when it claims one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Ipv4Addr>,
@@ -116,6 +116,26 @@ pub struct VpnValues {
     /// Its server; absent on every host but one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerValues>,
+}
+
+/// A range of addresses, also in the numbers that a shell can count with.
+#[derive(Debug, Serialize)]
+pub struct ClaimValues {
+    /// First address.
+    pub first: Ipv4Addr,
+    /// Last address.
+    pub last: Ipv4Addr,
+    /// The first address as a number.
+    pub number: u32,
+    /// How many addresses there are.
+    pub count: u32,
+}
+
+impl From<AddressRange> for ClaimValues {
+    fn from(range: AddressRange) -> Self {
+        let (first, last) = (u32::from(range.first), u32::from(range.last));
+        Self { first: range.first, last: range.last, number: first, count: last - first + 1 }
+    }
 }
 
 /// SoftEther's client.

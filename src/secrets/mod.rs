@@ -108,7 +108,8 @@ impl Secrets {
         if label == Label::Gossip.to_string() && !is_gossip_key {
             return Err(Problem::BadGossipKey);
         }
-        if value.is_empty() || value.len() > 127 || value.chars().any(char::is_control) {
+        let is_cut = value.starts_with(' ') || value.ends_with(' ');
+        if value.is_empty() || value.len() > 127 || value.chars().any(char::is_control) || is_cut {
             return Err(Problem::BadPassword { label: label.to_owned() });
         }
         if label == Label::PreSharedKey.to_string() && !value.is_ascii() {
