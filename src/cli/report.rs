@@ -41,6 +41,9 @@ impl Record {
     }
 }
 
+/// Nobody reads more of them at a time.
+const MOST: usize = 50;
+
 /// Prints diagnostics with an excerpt each, in colour where a person looks on and did not ask for none (`NO_COLOR`).
 pub fn to_stderr(sources: &Sources, diagnostics: &[Diagnostic]) {
     let stderr = std::io::stderr();
@@ -48,9 +51,12 @@ pub fn to_stderr(sources: &Sources, diagnostics: &[Diagnostic]) {
     let renderer = if plain { Renderer::plain() } else { Renderer::styled() };
     let renderer = renderer.decor_style(DecorStyle::Ascii);
     let mut stderr = stderr.lock();
-    for diagnostic in diagnostics {
-        // Nobody is left to tell when stderr is closed.
+    // Nobody is left to tell when stderr is closed, so errors of writing are none.
+    for diagnostic in diagnostics.iter().take(MOST) {
         let _ = writeln!(stderr, "{}", text(sources, diagnostic, &renderer));
+    }
+    if let Some(more @ 1..) = diagnostics.len().checked_sub(MOST) {
+        let _ = writeln!(stderr, "and {more} more");
     }
 }
 

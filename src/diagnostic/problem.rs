@@ -134,7 +134,7 @@ pub enum Problem {
     Template { message: String },
 
     // Secrets
-    #[error("{mode:04o} lets others read `{path}`")]
+    #[error("{mode:04o} lets others read or change `{path}`")]
     SecretsReadable { path: String, mode: u32 },
     #[error("there is no `{path}`, and --locked forbids to make one")]
     NoSecrets { path: String },
@@ -302,8 +302,13 @@ impl Problem {
     }
 }
 
-/// `a`, `b` and `c`.
+/// `a`, `b` and `c`; of very many, the first.
 fn list(words: &[String]) -> String {
+    const MOST: usize = 30;
+    if let Some(more @ 1..) = words.len().checked_sub(MOST) {
+        let first: Vec<String> = words.iter().take(MOST).map(|word| format!("`{word}`")).collect();
+        return format!("{} and {more} more", first.join(", "));
+    }
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         None => "nothing".to_owned(),

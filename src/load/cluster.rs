@@ -231,9 +231,10 @@ impl Validation<'_> {
 
     fn users(&mut self, file: &ClusterFile) {
         let mut seen = BTreeSet::new();
+        let hosts: BTreeSet<&str> = file.hosts.0.iter().map(|(host, _)| host.as_str()).collect();
         for user in &file.vpn.users {
             let folded = user.as_str().to_ascii_lowercase();
-            let is_host = file.hosts.0.iter().any(|(host, _)| host.as_str() == folded);
+            let is_host = hosts.contains(folded.as_str());
             let is_role = ProfileName::new(&folded).is_ok_and(|name| self.catalogue.role(&name).is_some());
             if is_host || is_role || !seen.insert(folded) {
                 self.fault(user.place, Problem::AccountTaken { name: user.to_string() });
@@ -272,11 +273,9 @@ impl Validation<'_> {
                 hosts.push(host);
             }
         }
+        let mut free = addresses.all().filter(|address| !taken.contains_key(address));
         for (name, address, other) in clashes {
-            let free = addresses.free(&taken);
-            if let Some(free) = free {
-                taken.insert(free, name.value.clone());
-            }
+            let free = free.next();
             self.fault(name.place, Problem::AddressClash { host: name.to_string(), address, other, free });
         }
         hosts
@@ -367,9 +366,9 @@ impl Addresses {
         hosts.nth_outside(u32::try_from(index).ok()?, &self.reserved)
     }
 
-    fn free(&self, taken: &BTreeMap<Ipv4Addr, HostName>) -> Option<Ipv4Addr> {
+    fn all(&self) -> impl Iterator<Item = Ipv4Addr> {
         let hosts = self.network.hosts();
-        (0..).map_while(|n| hosts.nth_outside(n, &self.reserved)).find(|address| !taken.contains_key(address))
+        (0..).map_while(move |n| hosts.nth_outside(n, &self.reserved))
     }
 }
 
