@@ -168,3 +168,27 @@ fn every_mistake_is_told_clearly_and_costs_no_file() {
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// What resembles a mistake above and is none.
+#[test]
+fn what_only_looks_like_a_mistake_works() {
+    let merged = CLUSTER.replace("node1: {", "node1: &one {") + "  node2: {<<: *one}\n  node3: *one\n";
+    let workplace = Workplace::new();
+    workplace.write("cluster.yaml", merged);
+    let plain = workplace.genhost(["--host", "node2"]).stdout_of_success();
+    for shell in [
+        "genhost --host node2 -f <(cat cluster.yaml)",
+        "genhost --host node2 -f /dev/stdin <cluster.yaml",
+        "cat cluster.yaml | genhost --host node2 -f -",
+        "genhost --host node2 --secrets <(cat secrets.yaml)",
+        "genhost --host node2 -o /dev/stdout | cat",
+        "genhost --host node2 -o out && genhost --host node2 -o out && cat out",
+    ] {
+        let path = Path::new(env!("CARGO_BIN_EXE_genhost")).parent().expect("a folder").display();
+        let path = format!("PATH={path}:/usr/bin:/bin");
+        let output = Command::new("env").args([&path, "bash", "-c", shell]).current_dir(&workplace).output();
+        let output = output.expect("env");
+        assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), plain, "{shell}");
+    }
+}

@@ -119,7 +119,11 @@ fn run(workplace: &Workplace, program: &str, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new(program).args(arguments).current_dir(workplace).output();
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}: run `.ci/setup`"));
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {}: {told}", output.status);
+    assert!(
+        output.status.success(),
+        "{program}: {}: {told} (`.ci/setup`, as root, brings what it needs)",
+        output.status
+    );
     output.stdout
 }
 

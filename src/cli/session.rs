@@ -99,8 +99,9 @@ impl Session {
     /// The cluster's secrets; made where there are none, unless that is forbidden.
     pub fn secrets(&mut self, input: &Input) -> Result<Secrets, Diagnostic> {
         let path = input.secrets.clone().unwrap_or_else(|| match place_of(input) {
-            Where::File(path) => path.with_file_name(SECRETS),
-            Where::Stdin | Where::BuiltIn => PathBuf::from(SECRETS),
+            // The shell's <(command) is a file of nobody's directory.
+            Where::File(path) if !path.starts_with("/dev") => path.with_file_name(SECRETS),
+            Where::File(_) | Where::Stdin | Where::BuiltIn => PathBuf::from(SECRETS),
         });
         match std::fs::metadata(&path) {
             Ok(file) => {

@@ -126,7 +126,8 @@ fn syntax_error(source: SourceId, text: &str, error: &Error) -> Diagnostic {
         None => Place::new(source, 0, 0),
     };
     let message = UserMessageFormatter.format_message(error);
-    if let Some(tab) = tab_after(text, place.start as usize, message.contains("tab")) {
+    let names_tab = message.starts_with("tab") || message.contains("a tab");
+    if let Some(tab) = tab_after(text, place.start as usize, names_tab) {
         return Diagnostic::at(Place::new(source, tab, tab + 1), Problem::TabInYaml);
     }
     let innermost = match error {
