@@ -140,7 +140,7 @@ packages = [p if isinstance(p, list) else [p, None] for p in data["packages"]]
 assert packages == [list(p) for p in tree["packages"].items()], packages
 assert data["bootcmd"] == tree["bootcmd"] and data["runcmd"] == tree["runcmd"]
 assert data.get("hostname") == tree.get("hostname")
-assert data["apt"] == {"conf": 'Acquire::Retries "5";'} | ({"sources": tree["apt"]} if tree["apt"] else {})
+assert data["apt"] == {"preserve_sources_list": True, "conf": 'Acquire::Retries "5";'} | ({"sources": tree["apt"]} if tree["apt"] else {})
 print("equal")
 "#;
     for host in Host::all() {

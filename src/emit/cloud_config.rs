@@ -26,6 +26,8 @@ fn cloud_config(tree: &HostTree) -> Result<String, WriteError> {
         // Without manage_etc_hosts a host of another name than the platform's cannot resolve itself.
         write!(out, "hostname: {}\nmanage_etc_hosts: true\n", yaml::write_text(name.as_str())?)?;
     }
+    // cloud-init's own default fails where no locales are installed.
+    out.push_str("locale: C.UTF-8\n");
     commands(&mut out, "bootcmd", &tree.bootcmd)?;
     if !tree.files.is_empty() {
         out.push_str("write_files:\n");
@@ -35,8 +37,9 @@ fn cloud_config(tree: &HostTree) -> Result<String, WriteError> {
         write_file(&mut out, file)?;
     }
     if !tree.packages.is_empty() || !tree.apt.is_empty() {
-        // A mirror that stumbles once must not cost the first boot.
-        out.push_str("apt:\n  conf: Acquire::Retries \"5\";\n");
+        // A mirror that stumbles once must not cost the first boot. Any key here makes cloud-init write sources.list anew,
+        // and 20.4.1 knows no name for Debian 11's security suite.
+        out.push_str("apt:\n  preserve_sources_list: true\n  conf: Acquire::Retries \"5\";\n");
     }
     if !tree.apt.is_empty() {
         out.push_str("  sources:\n");
