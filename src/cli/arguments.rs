@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::cluster::{HostName, ProfileName};
@@ -64,7 +64,7 @@ pub struct Render {
     pub host: Option<HostName>,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].name,
-          value_parser = PossibleValuesParser::new(FORMATS.iter().map(|format| format.name)))]
+          value_parser = PossibleValuesParser::new(FORMATS.iter().map(|format| PossibleValue::new(format.name).help(format.summary))))]
     pub format: String,
     /// Write to a file, whole or not at all; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]

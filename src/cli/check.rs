@@ -44,7 +44,7 @@ pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
     let mut faults = Vec::new();
     let lines = match prepare(session, arguments) {
         Ok((catalogue, cluster, secrets)) => {
-            faults.extend(session.endpoint_note(&cluster));
+            session.note_doubts(&catalogue, &cluster, &secrets);
             Checker { session, catalogue: &catalogue, cluster: &cluster, secrets: &secrets, faults: &mut faults }
                 .lines()
         }
@@ -56,6 +56,9 @@ pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
     if !faults.iter().any(Diagnostic::is_error) {
         faults.extend(session.save_secrets().err());
     }
+    let mut notes = session.take_notes();
+    notes.append(&mut faults);
+    let faults = notes;
     let is_wrong = faults.iter().any(Diagnostic::is_error);
     match arguments.format {
         CheckFormat::Text => {

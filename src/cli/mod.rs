@@ -32,6 +32,8 @@ pub fn main() -> ExitCode {
         Some(Command::Schema) => show::schema(),
         Some(Command::Secrets(input)) => show::secrets(&mut session, input),
     };
+    let notes = session.take_notes();
+    report::to_stderr(&session.sources, &notes);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(faults) => {

@@ -10,11 +10,10 @@ use walkdir::WalkDir;
 
 use super::arguments::Input;
 use super::output::{self, Readers};
-use super::report;
 use crate::cluster::Cluster;
 use crate::diagnostic::{Diagnostic, Place, Problem, Sources};
 use crate::load::{self, Catalogue, Override, Shelf};
-use crate::secrets::{KeyPair, Secrets};
+use crate::secrets::{KeyPair, Label, Secrets};
 use crate::yaml::LARGEST_FILE;
 
 const CLUSTER: &str = "cluster.yaml";
@@ -24,6 +23,8 @@ const SECRETS: &str = "secrets.yaml";
 #[derive(Debug, Default)]
 pub struct Session {
     pub sources: Sources,
+    /// What is to be told at the end.
+    notes: Vec<Diagnostic>,
     /// Every file that was read.
     inputs: Vec<PathBuf>,
     /// New secrets and their file, until it is clear that the run has something to keep them for.
@@ -42,9 +43,14 @@ impl Session {
         Self::default()
     }
 
-    /// Prints notes right away: they are about what happened, not about what will.
-    pub fn note(&self, problem: Problem) {
-        report::to_stderr(&self.sources, &[problem.into()]);
+    /// Keeps a note for the end of the run.
+    pub fn note(&mut self, note: impl Into<Diagnostic>) {
+        self.notes.push(note.into());
+    }
+
+    /// The notes so far, which are nobody else's to tell from then on.
+    pub fn take_notes(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Profiles and templates, the user's over the built-in ones.
@@ -88,12 +94,22 @@ impl Session {
         load::cluster(&self.sources, source, overrides, catalogue)
     }
 
-    /// The note that the cluster's endpoint is still the example's, where it is.
-    pub fn endpoint_note(&self, cluster: &Cluster) -> Option<Diagnostic> {
+    /// Notes what cannot be meant: an endpoint that is still the example's, a secret of a host or user that there is not.
+    pub fn note_doubts(&mut self, catalogue: &Catalogue, cluster: &Cluster, secrets: &Secrets) {
         let endpoint = &cluster.vpn.endpoint;
-        let is_example = endpoint.as_str().split('.').rev().take(2).eq(["com", "example"]);
-        let problem = Problem::ExampleEndpoint { endpoint: endpoint.to_string() };
-        is_example.then(|| Diagnostic::at(endpoint.place, problem))
+        if endpoint.as_str().split('.').rev().take(2).eq(["com", "example"]) {
+            let problem = Problem::ExampleEndpoint { endpoint: endpoint.to_string() };
+            self.note(Diagnostic::at(endpoint.place, problem));
+        }
+        let hosts = cluster.hosts.iter().map(|host| Label::Host(host.name.value.clone()));
+        let roles = catalogue.roles.keys().map(|role| Label::Role(role.clone()));
+        let users = cluster.vpn.users.iter().map(|user| Label::User(user.clone()));
+        let single = [Label::Administrator, Label::Hub, Label::PreSharedKey, Label::Gossip];
+        let known: Vec<String> = hosts.chain(roles).chain(users).chain(single).map(|label| label.to_string()).collect();
+        for (label, place) in secrets.own_labels().filter(|(label, _)| !known.iter().any(|known| known == label)) {
+            let problem = Problem::SecretOfNobody { label: label.to_owned(), known: known.clone() };
+            self.notes.push(Diagnostic::at(place, problem));
+        }
     }
 
     /// The cluster's secrets; made where there are none, unless that is forbidden.

@@ -3,12 +3,12 @@
 use super::Outcome;
 use super::arguments::{Input, Render};
 use super::output::{self, Readers};
-use super::report;
 use super::session::Session;
 use crate::cluster::{ClusterFile, UserName};
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::emit::FORMATS;
-use crate::render::{Engine, render};
+use crate::load::Platform;
+use crate::render::{Engine, inspect, render, title};
 use crate::resolve::{Subject, resolve};
 use crate::secrets::Label;
 use crate::yaml::Located;
@@ -28,17 +28,35 @@ pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
             Subject::Roles(roles.collect())
         }
     };
-    // Whether there is such a role or host is clear before any secret is made.
+    // Whether there is such a role or host is clear before any secret is asked for.
     match &subject {
-        Subject::Roles(roles) => drop(catalogue.close_roles(roles).map_err(one)?),
-        Subject::Host(_) => {}
+        Subject::Roles(roles) => catalogue.close_roles(roles).map(drop),
+        Subject::Host(name) => cluster.host(name).map(drop).map_err(Diagnostic::from),
     }
+    .map_err(one)?;
     let secrets = session.secrets(&arguments.input).map_err(one)?;
     let plan = resolve(&catalogue, &cluster, &secrets, &subject).map_err(one)?;
     let mut engine = Engine::new(&catalogue.templates).map_err(one)?;
     let tree = render(&mut engine, &mut session.sources, &plan).map_err(one)?;
     let format = FORMATS.iter().find(|format| format.name == arguments.format).unwrap_or(&FORMATS[0]);
     let bytes = (format.emit)(&tree).map_err(|problem| one(problem.into()))?;
+    let mut faults = inspect(&tree);
+    let platform = plan.platform.as_ref().and_then(|name| Some((name, catalogue.platforms.get(name)?)));
+    if let Some((name, Platform { user_data_limit: Some(limit), .. })) = platform
+        && format.is_user_data
+        && bytes.len() > *limit
+    {
+        let host = title(tree.hostname.as_ref(), &tree.roles);
+        let (bytes, limit, over) = (bytes.len(), *limit, bytes.len() - limit);
+        faults.push(Problem::OverLimit { host, bytes, limit, over, platform: name.to_string() });
+    }
+    if !faults.is_empty() {
+        let place = match &subject {
+            Subject::Host(name) => cluster.host(name).ok().map(|host| host.name.place),
+            Subject::Roles(_) => None,
+        };
+        return Err(faults.into_iter().map(|problem| Diagnostic { problem, place }).collect());
+    }
     session.save_secrets().map_err(one)?;
     session.spare_inputs(&arguments.output).map_err(|problem| one(problem.into()))?;
     let written = if arguments.output.as_os_str() == "-" {
@@ -47,7 +65,7 @@ pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
         output::replace(&arguments.output, &bytes, Readers::Owner)
     };
     written.map_err(|problem| one(problem.into()))?;
-    report::to_stderr(&session.sources, session.endpoint_note(&cluster).as_slice());
+    session.note_doubts(&catalogue, &cluster, &secrets);
     Ok(())
 }
 

@@ -129,7 +129,11 @@ impl VpnSection {
 
 fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     let port = u16::deserialize(deserializer)?;
-    if port == 0 { Err(serde::de::Error::custom("a port is a whole number of 1 to 65535")) } else { Ok(port) }
+    match port {
+        0 => Err(serde::de::Error::custom("a port is a whole number of 1 to 65535")),
+        22 => Err(serde::de::Error::custom("port 22 is SSH's, which every host keeps for its owner")),
+        _ => Ok(port),
+    }
 }
 
 /// A range of addresses, both ends included.
@@ -192,7 +196,7 @@ pub struct ArtifactSection {
 pub struct FirewallSection {
     /// Ports to open, for the host and for its containers, such as `80/tcp`.
     #[serde(default)]
-    pub open: Vec<OpenPort>,
+    pub open: Vec<Located<OpenPort>>,
 }
 
 /// A port and its protocol, written `80/tcp`.
@@ -212,6 +216,16 @@ pub enum Protocol {
     Tcp,
     /// UDP
     Udp,
+}
+
+impl Protocol {
+    /// Its name in the kernel's and in cluster.yaml's words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
 }
 
 impl std::str::FromStr for OpenPort {

@@ -14,10 +14,11 @@ pub use file::{
     Settings, VpnSection,
 };
 pub use word::{
-    AccountName, ArtifactName, ComponentName, Endpoint, HostName, HostPath, HubName, NicName, ProfileName, Sha256,
-    SystemName, UnitName, Url, UserName, Version, WordError,
+    AccountName, ArtifactName, ComponentName, Endpoint, Fingerprint, HostName, HostPath, HubName, ImageDigest, NicName,
+    ProfileName, Sha256, SystemName, UnitName, Url, UserName, Version, WordError,
 };
 
+use crate::diagnostic::Problem;
 use crate::yaml::Located;
 
 /// A cluster in which everything named exists and nothing collides.
@@ -46,13 +47,21 @@ pub struct Cluster {
     /// Values for components, each at its place.
     pub settings: BTreeMap<ComponentName, BTreeMap<ArtifactName, Located<Setting>>>,
     /// Ports opened to the public side.
-    pub open: Vec<OpenPort>,
+    pub open: Vec<Located<OpenPort>>,
 }
 
 impl Cluster {
     /// The host with the role of the VPN server.
     pub fn vpn_server(&self) -> &Host {
         &self.hosts[self.vpn_server]
+    }
+
+    /// The host of that name.
+    pub fn host(&self, name: &HostName) -> Result<&Host, Problem> {
+        self.hosts.iter().find(|host| host.name.value == *name).ok_or_else(|| {
+            let known = self.hosts.iter().map(|host| host.name.to_string()).collect();
+            Problem::Unknown { what: "host", name: name.to_string(), known }
+        })
     }
 
     /// Consul's servers in the order of the file.

@@ -133,7 +133,15 @@ words! {
 
     /// Lower-case hexadecimal SHA-256 of an artifact.
     Sha256: "a sha256", "64 digits of 0-9 and a-f",
-        "^[0-9a-f]{64}$", |t| t.len() == 64 && all(t, |b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        "^[0-9a-f]{64}$", is_sha256;
+
+    /// Digest of a container image's manifest.
+    ImageDigest: "an image digest", "sha256: and 64 digits of 0-9 and a-f",
+        "^sha256:[0-9a-f]{64}$", |t| t.strip_prefix("sha256:").is_some_and(is_sha256);
+
+    /// Fingerprint of an OpenPGP key.
+    Fingerprint: "a fingerprint", "40 digits of 0-9 and A-F",
+        "^[0-9A-F]{40}$", |t| t.len() == 40 && all(t, |b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b));
 
     /// Where an artifact can be had. Printable ASCII without blanks, since the host splits its list at blanks.
     Url: "a url", "http:// or https://, then printable ASCII without blanks or quotes",
@@ -182,6 +190,10 @@ fn is_label(text: &str) -> bool {
         && all(text, |b| is_lower(b) || b == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-')
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && all(text, |b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 fn is_endpoint(text: &str) -> bool {

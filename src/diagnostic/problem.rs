@@ -2,8 +2,6 @@
 
 use std::net::Ipv4Addr;
 
-use crate::cluster::Network;
-
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -78,7 +76,7 @@ pub enum Problem {
     NoRoles { host: String },
     #[error("`{name}` is the name of a role, so its VPN account would be that role's")]
     HostNamedLikeRole { name: String },
-    #[error("the VPN account `{name}` belongs to a host, a role or another user already")]
+    #[error("the VPN account `{name}` belongs to a host, a role, another user or SoftEther's administrator already")]
     AccountTaken { name: String },
     #[error("`dhcp` and `claims` share addresses")]
     RangesOverlap,
@@ -87,7 +85,7 @@ pub enum Problem {
     #[error("`{name}` reaches out of the network, or over SecureNAT's own address, its first")]
     RangeOutside { name: &'static str, first: Ipv4Addr, last: Ipv4Addr },
     #[error("{address} is not an address of {network}")]
-    AddressOutside { address: Ipv4Addr, network: Network },
+    AddressOutside { address: Ipv4Addr, network: String, first: Ipv4Addr, last: Ipv4Addr },
     #[error("{address} is SecureNAT's own address")]
     AddressOfGateway { address: Ipv4Addr },
     #[error("{address} lies within `vpn.{name}`")]
@@ -106,6 +104,16 @@ pub enum Problem {
     NoChoice { choice: String, system: String },
     #[error("`{artifact}` {version} has no pinned sha256")]
     NoPinnedHash { artifact: String, version: String },
+    #[error("the image `{image}` {version} has no pinned digest")]
+    NoPinnedDigest { image: String, version: String, known: Vec<String> },
+    #[error("`all` stands for every architecture, so no other can stand beside it")]
+    AllBesideOne,
+    #[error("the secret `{name}` would go into `{path}`, which others on the host may read")]
+    SecretInTheOpen { name: String, path: String },
+    #[error("`{label}` is the secret of nobody in this cluster")]
+    SecretOfNobody { label: String, known: Vec<String> },
+    #[error("the cluster's own parts use {port}/{protocol}, on the VPN alone and without a password")]
+    PortOfVpn { port: u16, protocol: &'static str },
     #[error("`{artifact}` {version} has no url")]
     NoUrl { artifact: String, version: String },
     #[error("no version of `{part}` is given")]
@@ -193,7 +201,8 @@ impl Problem {
             | Self::SecretsMade { .. }
             | Self::NotIgnored { .. }
             | Self::OverSmallest { .. }
-            | Self::NothingReads { .. } => Severity::Note,
+            | Self::NothingReads { .. }
+            | Self::SecretOfNobody { .. } => Severity::Note,
             _ => Severity::Error,
         }
     }
@@ -231,9 +240,8 @@ impl Problem {
             Self::HostNamedLikeRole { .. } | Self::AccountTaken { .. } => "choose another name".into(),
             Self::RangesOverlap => "keep them apart: people's laptops and hosts must never meet on one address".into(),
             Self::RangeBackwards { .. } => "`first` is the lower address".into(),
-            Self::RangeOutside { first, last, .. } => format!("stay within {first} and {last}"),
-            Self::AddressOutside { network, .. } => {
-                format!("stay within {} and {}", network.hosts().first, network.hosts().last)
+            Self::AddressOutside { first, last, .. } | Self::RangeOutside { first, last, .. } => {
+                format!("stay within {first} and {last}")
             }
             Self::AddressOfGateway { .. } => "take the next one".into(),
             Self::AddressInRange { .. } => "take one outside, or move the range".into(),
@@ -252,6 +260,13 @@ impl Problem {
                 "pin it on first download with `genhost lock`, or write its hash into cluster.yaml: \
                  `artifacts: {{{artifact}: {{sha256: {{amd64: …}}}}}}`"
             ),
+            Self::NoPinnedDigest { known, .. } => {
+                format!("known here: {}; another goes into a stack file of your own (`--profiles`)", list(known))
+            }
+            Self::AllBesideOne => "keep one or the other".into(),
+            Self::SecretInTheOpen { .. } => "give the file `mode: \"0600\"` in component.yaml".into(),
+            Self::SecretOfNobody { label, known } => suggest(label, known)?,
+            Self::PortOfVpn { .. } => "open another port".into(),
             Self::NoUrl { artifact, .. } => {
                 format!("say `artifacts: {{{artifact}: {{urls: [https://…]}}}}` in cluster.yaml")
             }
@@ -281,7 +296,9 @@ impl Problem {
             Self::WouldOverwrite { .. } => "move it away, or work in another directory".into(),
             Self::NotIgnored { entry, .. } => format!("add the line `{entry}`"),
             Self::OverLimit { .. } => "fewer hosts or users, or a platform that takes more".into(),
-            Self::OverSmallest { .. } => "say where the host runs with `platform`, if it is not there".into(),
+            Self::OverSmallest { .. } => {
+                "fewer hosts or users make a vpn-server's smaller; else it takes a platform with more room".into()
+            }
             Self::NothingReads { .. } => "profiles are roles/, stacks/, systems/, platforms/ and artifacts/NAME.yaml; \
                  a template is named by the component.yaml beside it"
                 .into(),

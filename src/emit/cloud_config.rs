@@ -12,7 +12,8 @@ use crate::diagnostic::Problem;
 use crate::render::{Content, File, HostTree, title};
 use crate::yaml::{self, WriteError};
 
-pub(super) const FORMAT: Format = Format { name: "cloud-config", summary: "cloud-init user-data", emit };
+pub(super) const FORMAT: Format =
+    Format { name: "cloud-config", summary: "cloud-init user-data", is_user_data: true, emit };
 
 fn emit(tree: &HostTree) -> Result<Vec<u8>, Problem> {
     let text = cloud_config(tree);
@@ -48,7 +49,7 @@ fn cloud_config(tree: &HostTree) -> Result<String, WriteError> {
         let line = yaml::write_text(&source.source)?;
         // A fingerprint of digits only would be a number.
         let name = yaml::write_text(name.as_str())?;
-        write!(out, "    {name}:\n      source: {line}\n      keyid: {}\n", yaml::write_text(&source.keyid)?)?;
+        write!(out, "    {name}:\n      source: {line}\n      keyid: {}\n", yaml::write_text(source.keyid.as_str())?)?;
     }
     if !tree.packages.is_empty() {
         let packages = tree.packages.iter().map(|(name, version)| match version {

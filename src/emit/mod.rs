@@ -13,6 +13,8 @@ pub struct Format {
     pub name: &'static str,
     /// One line for people.
     pub summary: &'static str,
+    /// Whether a platform takes it as user-data, and limits its size.
+    pub is_user_data: bool,
     /// Makes the bytes.
     pub emit: fn(&HostTree) -> Result<Vec<u8>, Problem>,
 }

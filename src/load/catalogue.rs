@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::shelf::Shelf;
 use crate::cluster::{
-    ArtifactName, ComponentName, ConsulRole, HostPath, ProfileName, Setting, Sha256, SystemName, UnitName, Version,
+    ArtifactName, ComponentName, ConsulRole, Fingerprint, HostPath, ImageDigest, ProfileName, Setting, Sha256,
+    SystemName, UnitName, Version,
 };
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, Sources};
 use crate::yaml::{self, Located};
@@ -61,7 +62,7 @@ pub struct ImageProfile {
     /// Repository, as `docker pull` takes it.
     pub name: String,
     /// Digest (`sha256:…`) by version.
-    pub versions: BTreeMap<Version, String>,
+    pub versions: BTreeMap<Version, ImageDigest>,
 }
 
 /// An operating system: `profiles/systems/<name>.yaml`.
@@ -213,8 +214,8 @@ pub struct Parts {
 pub struct AptSource {
     /// A line of sources.list, with `$KEY_FILE` for the key.
     pub source: String,
-    /// Fingerprint of the key, 40 hexadecimal digits.
-    pub key: String,
+    /// Fingerprint of its key.
+    pub key: Fingerprint,
 }
 
 /// A file of a component.

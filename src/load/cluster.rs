@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
-use super::Catalogue;
+use super::{Catalogue, Stack};
 use crate::cluster::{
     AddressRange, Cluster, ClusterFile, ConsulRole, Host, HostName, HostSection, Network, ProfileName, RangeSection,
     Setting, SystemName, Vpn,
@@ -15,6 +15,9 @@ use crate::yaml::{self, Entries, Key, Located, Node};
 
 /// No key of cluster.yaml has more dots than this.
 const DEEPEST: usize = 8;
+
+/// The VPN user whose name SoftEther keeps for a hub's administrator.
+const ADMINISTRATOR: &str = "administrator";
 
 /// A key and a value that the command line lays over cluster.yaml.
 #[derive(Debug)]
@@ -145,23 +148,7 @@ impl Validation<'_> {
         for system in systems {
             self.system(&file.stack, system);
         }
-        let choices = stack.systems.get(&file.os.value);
-        for (choice, variant) in &file.install.0 {
-            let Some(choices) = choices else { continue };
-            match choices.get(&choice.value) {
-                None => {
-                    let known = names(choices.keys());
-                    let problem = Problem::Unknown { what: "part to install", name: choice.to_string(), known };
-                    self.fault(choice.place, problem);
-                }
-                Some(variants) if !variants.contains(&variant.value) => {
-                    let what = "way to install it here";
-                    let problem = Problem::Unknown { what, name: variant.to_string(), known: names(variants) };
-                    self.fault(variant.place, problem);
-                }
-                Some(_) => {}
-            }
-        }
+        self.install(file, stack);
         for (name, _) in &file.versions.0 {
             if !stack.versions.contains_key(&name.value) && !self.catalogue.artifacts.contains_key(&name.value) {
                 let known = names(stack.versions.keys());
@@ -188,6 +175,28 @@ impl Validation<'_> {
                     continue;
                 };
                 self.faults.extend(wrong_kind(own, &value.value).map(|problem| Diagnostic::at(value.place, problem)));
+            }
+        }
+    }
+
+    /// Each way of install is one that a system in use knows.
+    fn install(&mut self, file: &ClusterFile, stack: &Stack) {
+        let of_hosts = file.hosts.0.iter().filter_map(|(_, host)| host.os.as_ref());
+        let in_use = std::iter::once(&file.os).chain(of_hosts);
+        let choices: Vec<_> = in_use.filter_map(|system| stack.systems.get(&system.value)).collect();
+        if choices.is_empty() {
+            return;
+        }
+        for (choice, variant) in &file.install.0 {
+            let variants: BTreeSet<_> =
+                choices.iter().filter_map(|system| system.get(&choice.value)).flatten().collect();
+            if variants.is_empty() {
+                let known = choices.iter().flat_map(|system| system.keys()).collect::<BTreeSet<_>>();
+                let what = "part to install";
+                self.fault(choice.place, Problem::Unknown { what, name: choice.to_string(), known: names(known) });
+            } else if !variants.contains(&variant.value) {
+                let what = "way to install it here";
+                self.fault(variant.place, Problem::Unknown { what, name: variant.to_string(), known: names(variants) });
             }
         }
     }
@@ -236,7 +245,7 @@ impl Validation<'_> {
             let folded = user.as_str().to_ascii_lowercase();
             let is_host = hosts.contains(folded.as_str());
             let is_role = ProfileName::new(&folded).is_ok_and(|name| self.catalogue.role(&name).is_some());
-            if is_host || is_role || !seen.insert(folded) {
+            if folded == ADMINISTRATOR || is_host || is_role || !seen.insert(folded) {
                 self.fault(user.place, Problem::AccountTaken { name: user.to_string() });
             }
         }
@@ -290,6 +299,9 @@ impl Validation<'_> {
     ) -> Option<Host> {
         if ProfileName::new(name.as_str()).is_ok_and(|name| self.catalogue.role(&name).is_some()) {
             self.fault(name.place, Problem::HostNamedLikeRole { name: name.to_string() });
+        }
+        if name.as_str() == ADMINISTRATOR {
+            self.fault(name.place, Problem::AccountTaken { name: name.to_string() });
         }
         if section.roles.value.is_empty() {
             self.fault(section.roles.place, Problem::NoRoles { host: name.to_string() });
@@ -345,7 +357,8 @@ struct Addresses {
 impl Addresses {
     fn refuse(&self, address: Ipv4Addr, [dhcp, claims]: [AddressRange; 2]) -> Option<Problem> {
         if !self.network.hosts().contains(address) {
-            Some(Problem::AddressOutside { address, network: self.network })
+            let AddressRange { first, last } = self.network.hosts();
+            Some(Problem::AddressOutside { address, network: self.network.to_string(), first, last })
         } else if address == self.network.gateway() {
             Some(Problem::AddressOfGateway { address })
         } else if dhcp.contains(address) {

@@ -37,7 +37,7 @@ pub fn secrets(sources: &Sources, source: SourceId) -> Result<Secrets> {
         .map_err(|problem| Diagnostic::at(file.vpn_server.place, problem))?;
     let mut secrets = Secrets::new(Root::new(root), pair);
     for (label, value) in file.own.0 {
-        secrets.set(&label, value).map_err(|problem| Diagnostic::at(label.place, problem))?;
+        secrets.set(&label, value, label.place).map_err(|problem| Diagnostic::at(label.place, problem))?;
     }
     Ok(secrets)
 }
@@ -54,7 +54,8 @@ pub fn new_secrets(root: &[u8; 32], pair: &KeyPair) -> String {
          # and keep a copy, since every password and key of the hosts is derived from it.\n\
          root: {}\n\
          vpn_server:\n  certificate: {}\n  key: {}\n\
-         # A secret of your own choice goes under `own`, by the label that `genhost secrets` shows, for example:\n\
+         # A secret of your own choice goes under `own`, by its label. `genhost secrets` shows those of people; there are\n\
+         # vpn/account/HOST, vpn/role/ROLE and consul/gossip besides. For example:\n\
          # own:\n#   vpn/user/user: \"a password of mine\"\n",
         base64(root),
         base64(pair.certificate()),

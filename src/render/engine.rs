@@ -10,7 +10,7 @@ use super::filter;
 use crate::cluster::{ArtifactName, Setting};
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, SourceId, Sources};
 use crate::load::Shelf;
-use crate::resolve::{PlannedFile, Values};
+use crate::resolve::{PlannedFile, SECRET_VALUES, Values};
 
 /// The first line of a template: `{# values: vpn.hub vpn.nic #}`.
 const HEADER: (&str, &str) = ("{# values:", "#}");
@@ -109,11 +109,25 @@ impl<'a> Engine<'a> {
         own: &BTreeMap<ArtifactName, Setting>,
     ) -> Result<String> {
         let source = self.compile(sources, &file.template, file.place)?;
+        if file.mode & 0o077 != 0 {
+            Self::keep_secrets(sources, source, file)?;
+        }
         let context = minijinja::context! { this => Value::from(Serde(own)), ..values.clone() };
         self.environment
             .get_template(&file.template)
             .and_then(|template| template.render(context))
             .map_err(|error| self.render_error(sources, source, &error, values, own))
+    }
+
+    /// Refuses a secret in a file that others on the host may read.
+    fn keep_secrets(sources: &Sources, source: SourceId, file: &PlannedFile) -> Result<()> {
+        let line = sources.text(source).lines().next().unwrap_or_default();
+        let secret = line.split_whitespace().find(|word| SECRET_VALUES.contains(word));
+        secret.map_or(Ok(()), |name| {
+            let start = line.find(name).unwrap_or(0);
+            let problem = Problem::SecretInTheOpen { name: name.to_owned(), path: file.path.to_string() };
+            Err(Diagnostic::at(Place::new(source, start, start + name.len()), problem))
+        })
     }
 
     /// A value that this host does not have is told by its name, at the header that declares it.

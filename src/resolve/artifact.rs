@@ -54,6 +54,9 @@ pub(super) fn pin(
         Some(known) if !known.urls.is_empty() => &known.urls,
         _ => &profile.urls,
     };
+    if hashes.contains_key("all") && hashes.len() > 1 {
+        return Err(Diagnostic::at(own.map_or(profile.place, |own| own.place), Problem::AllBesideOne));
+    }
     let mut files = BTreeMap::new();
     for (arch, sha256) in hashes {
         if !matches!(arch.as_str(), "all" | "amd64" | "arm64") {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 pub use artifact::Artifact;
 pub use parts::{PlannedComponent, PlannedFile};
 pub use plan::{AptSource, HostPlan, Subject};
-pub use values::Values;
+pub use values::{SECRET_VALUES, Values};
 
 use crate::cluster::{Cluster, ConsulRole, Endpoint, Host, OpenPort, ProfileName, Protocol, SystemName};
 use crate::diagnostic::{Diagnostic, Problem, Result};
@@ -46,13 +46,7 @@ struct HostFacts<'a> {
 impl<'a> HostFacts<'a> {
     fn new(catalogue: &'a Catalogue, cluster: &'a Cluster, subject: &Subject) -> Result<Self> {
         match subject {
-            Subject::Host(name) => {
-                let Some(host) = cluster.hosts.iter().find(|host| host.name.value == *name) else {
-                    let known = cluster.hosts.iter().map(|host| host.name.to_string()).collect();
-                    return Err(Problem::Unknown { what: "host", name: name.to_string(), known }.into());
-                };
-                Ok(Self::named(catalogue, host))
-            }
+            Subject::Host(name) => Ok(Self::named(catalogue, cluster.host(name)?)),
             Subject::Roles(asked) => Self::by_role(catalogue, cluster, asked),
         }
     }
@@ -87,10 +81,10 @@ impl<'a> HostFacts<'a> {
         };
         Ok(Self {
             is_vpn_server,
-            system: &cluster.system,
+            system: known.map_or(&cluster.system, |host| &host.system),
             platform: None,
             consul: known.map(|host| host.consul).or(by_role).unwrap_or(ConsulRole::Client),
-            extra: &[],
+            extra: known.map_or(&[], |host| &host.components),
             address: known.map(|host| host.address),
             mac: known.map(|host| mac(host.name.as_str())),
             account,
@@ -146,6 +140,10 @@ impl Resolver<'_> {
             is_static: self.host.address.is_some(),
         };
         let parts = parts.select(&self.host.roles, self.host.extra)?;
+        if let Some(open) = self.cluster.open.iter().find(|open| parts.vpn_ports.contains(&open.value)) {
+            let protocol = open.protocol.as_str();
+            return Err(Diagnostic::at(open.place, Problem::PortOfVpn { port: open.port, protocol }));
+        }
         let values = Values {
             cluster: values::ClusterValues { name: self.cluster.name.clone() },
             host: values::HostValues {
@@ -158,7 +156,8 @@ impl Resolver<'_> {
             vpn: self.vpn(),
             firewall: values::FirewallValues {
                 public: self.public(),
-                open: self.cluster.open.clone(),
+                open: self.cluster.open.iter().map(|open| open.value).collect(),
+                esp: self.host.is_vpn_server && !self.cluster.vpn.users.is_empty(),
                 vpn: (&parts.vpn_ports).into(),
                 people: (&parts.people_ports).into(),
             },
@@ -262,7 +261,7 @@ impl Resolver<'_> {
                 public.extend([500, 4500, 1701].map(|number| port(number, Protocol::Udp)));
             }
         }
-        public.extend(&self.cluster.open);
+        public.extend(self.cluster.open.iter().map(|open| open.value));
         public.sort_unstable_by_key(|open| (open.protocol, open.port));
         public.dedup();
         public
@@ -275,6 +274,8 @@ impl Resolver<'_> {
             server: self.host.consul == ConsulRole::Server,
             bootstrap_expect: servers.len(),
             retry_join: others.collect(),
+            // A cluster without a Consul server is refused when it is loaded.
+            api_address: servers.first().copied().unwrap_or(self.cluster.vpn_server().address),
             encrypt: self.secrets.gossip_key(),
             bind_addr: format!("{{{{ GetInterfaceIP \"vpn_{}\" }}}}", self.cluster.vpn.nic),
         }

@@ -81,7 +81,8 @@ impl<'a> Selection<'a> {
         for (name, image) in &self.stack.images {
             let Some(version) = selected.versions.get(name) else { continue };
             let Some(digest) = image.versions.get(version) else {
-                let problem = Problem::NoPinnedHash { artifact: name.to_string(), version: version.to_string() };
+                let known = image.versions.keys().map(ToString::to_string).collect();
+                let problem = Problem::NoPinnedDigest { image: name.to_string(), version: version.to_string(), known };
                 let place = self.cluster.versions.get(name).map_or(self.stack.place, |version| version.place);
                 return Err(Diagnostic::at(place, problem));
             };
@@ -113,6 +114,9 @@ impl<'a> Selection<'a> {
             let of_variant = variant.artifacts.iter().map(|name| (name, install.map_or(name.place, |way| way.place)));
             for (name, asked_at) in component.artifacts.iter().map(|name| (name, name.place)).chain(of_variant) {
                 let artifact = self.artifact(name, asked_at, &selected.versions)?;
+                let profile = self.catalogue.artifacts.get(&name.value);
+                let version = profile.and_then(|profile| profile.versions.get(&artifact.version));
+                self.packages(&mut selected, version.iter().flat_map(|version| &version.packages))?;
                 selected.artifacts.insert(name.value.clone(), artifact);
             }
             units.extend(component.units.iter().chain(&variant.units).cloned());
@@ -184,9 +188,11 @@ impl<'a> Selection<'a> {
         let chosen = if choice.as_str() == "address" {
             Some(&by_address)
         } else {
-            let install = self.cluster.install.get(choice).map(|variant| &variant.value);
-            let first = || self.stack.systems.get(&self.system_name.value)?.get(choice)?.first();
-            install.or_else(first)
+            let here = self.stack.systems.get(&self.system_name.value).and_then(|choices| choices.get(choice));
+            let here = here.map_or(&[][..], Vec::as_slice);
+            // A way that this host's system does not know was meant for the others.
+            let install = self.cluster.install.get(choice).filter(|variant| here.contains(&variant.value));
+            install.map(|variant| &variant.value).or_else(|| here.first())
         };
         let known = || component.variants.keys().map(ToString::to_string).collect();
         let Some(chosen) = chosen else {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::{Artifact, PlannedComponent, Values};
-use crate::cluster::{ArtifactName, HostName, ProfileName, SystemName, UnitName};
+use crate::cluster::{ArtifactName, Fingerprint, HostName, ProfileName, SystemName, UnitName};
 use crate::yaml::Located;
 
 /// What to make a plan for.
@@ -44,5 +44,5 @@ pub struct AptSource {
     /// A line of sources.list.
     pub source: String,
     /// Fingerprint of its key.
-    pub keyid: String,
+    pub keyid: Fingerprint,
 }

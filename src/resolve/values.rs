@@ -17,6 +17,18 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
+/// Values that are secrets: a file that uses one is for root alone.
+pub const SECRET_VALUES: &[&str] = &[
+    "consul.encrypt",
+    "vpn.client.password_hash",
+    "vpn.server.accounts",
+    "vpn.server.administrator_hash",
+    "vpn.server.hub_hash",
+    "vpn.server.hub_secure_hash",
+    "vpn.server.key",
+    "vpn.server.psk",
+];
+
 /// All values of one host. What a host must not know is absent, so that no template can give it away.
 #[derive(Debug, Serialize)]
 pub struct Values {
@@ -197,6 +209,8 @@ pub struct FirewallValues {
     pub public: Vec<OpenPort>,
     /// Of these, what its containers may offer too.
     pub open: Vec<OpenPort>,
+    /// Whether it takes IPsec that no NAT made into UDP.
+    pub esp: bool,
     /// What it offers to the other hosts on the VPN.
     pub vpn: PortValues,
     /// What it offers to people on the VPN too.
@@ -228,6 +242,8 @@ pub struct ConsulValues {
     pub bootstrap_expect: usize,
     /// The other servers' addresses.
     pub retry_join: Vec<Ipv4Addr>,
+    /// A server whose HTTP API answers on the VPN.
+    pub api_address: Ipv4Addr,
     /// Key of the gossip.
     pub encrypt: String,
     /// go-sockaddr template of the address to bind to.

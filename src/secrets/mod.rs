@@ -14,7 +14,7 @@ pub use hash::{hub_secure_password_hash, nt_password_hash, password_hash, user_p
 pub use key_pair::KeyPair;
 
 use crate::cluster::{HostName, ProfileName, UserName};
-use crate::diagnostic::Problem;
+use crate::diagnostic::{Place, Problem};
 
 /// What a secret is for. The text of a label is its name in `secrets.yaml`, and its HKDF info.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +75,10 @@ pub struct Secrets {
 }
 
 #[derive(Clone)]
-struct Own(String);
+struct Own {
+    value: String,
+    place: Place,
+}
 
 impl fmt::Debug for Own {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,8 +96,8 @@ impl Secrets {
         Self { root, key_pair, own: BTreeMap::new() }
     }
 
-    /// Sets a secret by hand, instead of the derived one.
-    pub fn set(&mut self, label: &str, value: String) -> Result<(), Problem> {
+    /// Sets a secret by hand, instead of the derived one; `place` is where its label stands.
+    pub fn set(&mut self, label: &str, value: String, place: Place) -> Result<(), Problem> {
         let kinds = ["vpn/account/", "vpn/role/", "vpn/user/"];
         let singles = [Label::Administrator, Label::Hub, Label::PreSharedKey, Label::Gossip];
         let known = kinds.iter().any(|kind| label.strip_prefix(kind).is_some_and(|rest| !rest.is_empty()))
@@ -115,14 +118,19 @@ impl Secrets {
         if label == Label::PreSharedKey.to_string() && !value.is_ascii() {
             return Err(Problem::PreSharedKeyNotAscii);
         }
-        self.own.insert(label.to_owned(), Own(value));
+        self.own.insert(label.to_owned(), Own { value, place });
         Ok(())
+    }
+
+    /// Labels that were set by hand, and their places.
+    pub fn own_labels(&self) -> impl Iterator<Item = (&str, Place)> {
+        self.own.iter().map(|(label, own)| (label.as_str(), own.place))
     }
 
     /// The password of a label.
     pub fn password(&self, label: &Label) -> String {
         let label = label.to_string();
-        if let Some(Own(value)) = self.own.get(&label) {
+        if let Some(Own { value, .. }) = self.own.get(&label) {
             return value.clone();
         }
         let bytes = self.derive::<PASSWORD_LENGTH>(&label);
@@ -133,7 +141,7 @@ impl Secrets {
     pub fn gossip_key(&self) -> String {
         let label = Label::Gossip.to_string();
         match self.own.get(&label) {
-            Some(Own(value)) => value.clone(),
+            Some(Own { value, .. }) => value.clone(),
             None => BASE64_STANDARD.encode(self.derive::<32>(&label)),
         }
     }
