@@ -268,7 +268,7 @@ fn a_boot_that_was_cut_short_starts_over() {
     let script = format!(
         "boot() {{ (cd /; {boot}\n) >/said 2>&1 </dev/null || {{ cat /said; exit 1; }}; }}\n\
          sem=/var/lib/cloud/instances/i-1/sem\nmkdir -p $sem\nln -sfn instances/i-1 /var/lib/cloud/instance\n\
-         rm -f /usr/sbin/policy-rc.d\nls /usr/sbin >/before\ncd $sem\n\
+         rm -f /usr/sbin/policy-rc.d\ntouch /usr/sbin/overwrite /usr/sbin/apt-x\nls /usr/sbin >/before\ncd $sem\n\
          names='config_write_files config_apt_configure config_apt_pipelining config_package_update_upgrade_install\n\
          config_runcmd config_scripts_user update_sources config_ssh config_users_groups config_set_passwords\n\
          config_seed_random config_locale consume_data'\ntouch $names\n\
