@@ -32,7 +32,8 @@ fn server_and_client(client: &Rendered) -> (Host, Host) {
 
 const SESSION: &str = "timeout 5 vpncmd 127.0.0.1 /CLIENT /CMD AccountStatusGet private | grep 'Session Established'";
 const NETWORKD: &str = "/lib/systemd/systemd-networkd >/run/networkd.log 2>&1 & sleep 0.2";
-const CARRIES: &str = "ping -qc1 -W1 -I vpn_vlan0 192.168.30.1";
+/// SecureNAT answers before the address is there, so that is looked at too.
+const CARRIES: &str = "ip -4 addr show vpn_vlan0 | grep -q 'inet ' && ping -qc1 -W1 -I vpn_vlan0 192.168.30.1";
 
 /// A SoftEther configuration: path of declarations and key, to type and value.
 fn softether(text: &str) -> BTreeMap<String, String> {
@@ -107,6 +108,7 @@ fn a_host_rendered_by_role_has_a_mac_of_its_own_and_takes_only_an_address_from_t
     server.unit("start", SERVER);
     client.unit("start", CLIENT);
     client.wait(15, CARRIES);
+    client.wait(5, "ls /run/systemd/netif/leases/*");
     let mac = || client.ok("cat /sys/class/net/vpn_vlan0/address");
     let first = mac();
     assert!(first.starts_with("5e:") && first.trim().len() == 17, "{first}");
