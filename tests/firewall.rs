@@ -115,7 +115,7 @@ said = {
 }
 open("foreign.nft", "w").write(
     "table ip foreign { chain pre { type nat hook prerouting priority -100;\n"
-    " iifname eth0 tcp dport {8080, 8088} counter dnat to 172.18.0.2:80\n}\n}\n")
+    " iifname {eth0, vpn_vlan0} tcp dport {8080, 8088} counter dnat to 172.18.0.2:80\n}\n}\n")
 run("nft -f foreign.nft")
 run("nft -f firewall.nft")
 tables = subprocess.run(["nft", "list", "tables"], check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -130,6 +130,10 @@ said["forward"] = {
     "public to a container": one("public", "198.51.100.2", "172.18.0.2", 80),
     "public to published 8088": one("public", "198.51.100.2", "198.51.100.1", 8088),
     "public to published 8080": one("public", "198.51.100.2", "198.51.100.1", 8080),
+    "host on the VPN to published 8080": one("vpn", "192.168.30.3", "192.168.30.2", 8080),
+    "person to published 8080": one("vpn", "192.168.30.50", "192.168.30.2", 8080),
+    "person to published 8088": one("vpn", "192.168.30.50", "192.168.30.2", 8088),
+    "person to a container": one("vpn", "192.168.30.50", "172.18.0.2", 80),
     "VPN to a container": one("vpn", "192.168.30.3", "172.18.0.2", 80),
     "VPN to the network behind": one("vpn", "192.168.30.3", "198.51.100.2", 80),
 }
@@ -159,16 +163,20 @@ fn try_firewall(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"))
 }
 
-/// The ways that a forwarded packet can take, by whether 8088 is open.
-fn forward(is_open: bool) -> Value {
+/// The ways that a forwarded packet can take: whether the public gets to 8088, and what people on the VPN get to.
+fn forward(public_8088: bool, [person_8080, person_8088, person_inside]: [bool; 3]) -> Value {
     json!({
         "container to metadata": false,
         "container to the public": true,
         "container to an API in the VPN": false,
         "container to another port in the VPN": true,
         "public to a container": false,
-        "public to published 8088": is_open,
+        "public to published 8088": public_8088,
         "public to published 8080": false,
+        "host on the VPN to published 8080": true,
+        "person to published 8080": person_8080,
+        "person to published 8088": person_8088,
+        "person to a container": person_inside,
         "VPN to a container": true,
         "VPN to the network behind": false,
     })
@@ -186,7 +194,7 @@ fn the_vpn_server_with_a_manager_offers_what_it_runs() {
     assert_eq!(said["container"], public, "{said:#}");
     assert_eq!(said["host"], host, "{said:#}");
     assert_eq!(said["person"], json!({"tcp": [22, 443, 3375, 8500], "udp": [500, 1701, 4500]}), "{said:#}");
-    assert_eq!(said["forward"], forward(false), "{said:#}");
+    assert_eq!(said["forward"], forward(false, [true; 3]), "{said:#}");
     assert_eq!(said["tables"], json!(["table inet genhost", "table ip foreign"]));
     assert_eq!(said["foreign rules"], 1);
 }
@@ -202,12 +210,26 @@ fn an_agent_offers_the_public_its_ssh_alone() {
     assert_eq!(said["container"], said["public"], "{said:#}");
     assert_eq!(said["host"], host, "{said:#}");
     assert_eq!(said["person"], json!({"tcp": [22, 8500], "udp": []}), "{said:#}");
-    assert_eq!(said["forward"], forward(false), "{said:#}");
+    assert_eq!(said["forward"], forward(false, [true; 3]), "{said:#}");
 }
 
 #[test]
 fn an_opened_port_is_open_on_the_host_and_on_its_containers() {
     let said = try_firewall(&["--role", "agent", "--set", "firewall.open=[8088/tcp]"]);
     assert_eq!(said["public"], json!({"tcp": [22, 8088], "udp": []}), "{said:#}");
-    assert_eq!(said["forward"], forward(true), "{said:#}");
+    assert_eq!(said["forward"], forward(true, [true; 3]), "{said:#}");
+}
+
+#[test]
+fn people_reach_what_the_cluster_lets_them() {
+    let said = try_firewall(&["--host", "swarm-node0", "--set", "firewall.people=[8500/tcp, 8088/tcp]"]);
+    assert_eq!(said["person"], json!({"tcp": [22, 443, 8500], "udp": [500, 1701, 4500]}), "{said:#}");
+    assert_eq!(said["forward"], forward(false, [false, true, false]), "{said:#}");
+}
+
+#[test]
+fn people_reach_nothing_of_the_cluster_when_it_is_closed_to_them() {
+    let said = try_firewall(&["--role", "agent", "--set", "firewall.people=[]"]);
+    assert_eq!(said["person"], json!({"tcp": [22], "udp": []}), "{said:#}");
+    assert_eq!(said["forward"], forward(false, [false; 3]), "{said:#}");
 }

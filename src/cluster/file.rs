@@ -37,6 +37,10 @@ pub struct ClusterFile {
     /// Urls and hashes of artifacts that genhost does not know, or that come from elsewhere.
     #[serde(default)]
     pub artifacts: Entries<ArtifactName, Located<ArtifactSection>>,
+    /// Container images by name, loaded from archives (`docker save`): images of the stack that come from no registry then, and
+    /// others that every Docker host is to have.
+    #[serde(default)]
+    pub images: Entries<ArtifactName, Located<ArtifactSection>>,
     /// Components that every host gets besides those of its roles.
     #[serde(default)]
     pub components: Vec<Located<ComponentName>>,
@@ -197,6 +201,9 @@ pub struct FirewallSection {
     /// Ports to open, for the host and for its containers, such as `80/tcp`.
     #[serde(default)]
     pub open: Vec<Located<OpenPort>>,
+    /// Ports that people on the VPN reach, of what components offer them and of what containers publish; an empty list closes
+    /// both. Without it they reach all of these.
+    pub people: Option<Vec<Located<OpenPort>>>,
 }
 
 /// A port and its protocol, written `80/tcp`.

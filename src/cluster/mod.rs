@@ -42,12 +42,16 @@ pub struct Cluster {
     pub versions: BTreeMap<ArtifactName, Located<Version>>,
     /// Artifacts from elsewhere.
     pub artifacts: BTreeMap<ArtifactName, Located<ArtifactSection>>,
+    /// Container images that are loaded from archives.
+    pub images: BTreeMap<ArtifactName, ContainerImage>,
     /// Components of every host.
     pub components: Vec<Located<ComponentName>>,
     /// Values for components, each at its place.
     pub settings: BTreeMap<ComponentName, BTreeMap<ArtifactName, Located<Setting>>>,
     /// Ports opened to the public side.
     pub open: Vec<Located<OpenPort>>,
+    /// What people on the VPN reach; `None`: all that is offered to them.
+    pub people: Option<Vec<OpenPort>>,
 }
 
 impl Cluster {
@@ -68,6 +72,15 @@ impl Cluster {
     pub fn consul_servers(&self) -> impl Iterator<Item = &Host> {
         self.hosts.iter().filter(|host| host.consul == ConsulRole::Server)
     }
+}
+
+/// A container image that is loaded from an archive.
+#[derive(Debug)]
+pub struct ContainerImage {
+    /// The archive's name among the artifacts.
+    pub artifact: ArtifactName,
+    /// Where the archive can be had, and its hash; neither is empty.
+    pub archive: Located<ArtifactSection>,
 }
 
 /// The VPN of a cluster.

@@ -114,6 +114,14 @@ pub enum Problem {
     SecretOfNobody { label: String, known: Vec<String> },
     #[error("the cluster's own parts use {port}/{protocol}, on the VPN alone and without a password")]
     PortOfVpn { port: u16, protocol: &'static str },
+    #[error("Docker takes no image of the name `{name}`")]
+    ImageName { name: String },
+    #[error("`{{version}}` stands for nothing in the url of an image's archive")]
+    ImageVersion,
+    #[error("its archive would be `{artifact}`, which is an artifact of a profile")]
+    ImageIsArtifact { artifact: String },
+    #[error("the image `{image}` has no {key}")]
+    ImageWithout { image: String, key: &'static str },
     #[error("`{artifact}` {version} has no url")]
     NoUrl { artifact: String, version: String },
     #[error("no version of `{part}` is given")]
@@ -267,6 +275,14 @@ impl Problem {
             Self::SecretInTheOpen { .. } => "give the file `mode: \"0600\"` in component.yaml".into(),
             Self::SecretOfNobody { label, known } => suggest(label, known)?,
             Self::PortOfVpn { .. } => "open another port".into(),
+            Self::ImageName { .. } => {
+                "one underscore or two may stand between letters and digits, none at the end".into()
+            }
+            Self::ImageVersion => "write the version itself; `{arch}` stands for the architecture".into(),
+            Self::ImageIsArtifact { .. } => "call one of them otherwise".into(),
+            Self::ImageWithout { image, .. } => {
+                format!("an archive is pinned: `images: {{{image}: {{urls: [https://…], sha256: {{amd64: …}}}}}}`")
+            }
             Self::NoUrl { artifact, .. } => {
                 format!("say `artifacts: {{{artifact}: {{urls: [https://…]}}}}` in cluster.yaml")
             }

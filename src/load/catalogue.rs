@@ -102,7 +102,7 @@ pub struct Platform {
 }
 
 /// Something to fetch: `profiles/artifacts/<name>.yaml`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArtifactProfile {
     /// One line for people.

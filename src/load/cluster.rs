@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Catalogue, Stack};
 use crate::cluster::{
-    AddressRange, Cluster, ClusterFile, ConsulRole, Host, HostName, HostSection, Network, ProfileName, RangeSection,
-    Setting, SystemName, Vpn,
+    AddressRange, ArtifactName, ArtifactSection, Cluster, ClusterFile, ConsulRole, ContainerImage, Host, HostName,
+    HostSection, Network, ProfileName, RangeSection, Setting, SystemName, Vpn,
 };
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, SourceId, Sources};
 use crate::yaml::{self, Entries, Key, Located, Node};
@@ -103,6 +103,7 @@ impl Validation<'_> {
         if is_whole && !servers.is_empty() && hosts.iter().all(|host| host.consul == ConsulRole::Client) {
             self.fault(start, Problem::NoConsulServer);
         }
+        let images = self.images(file.images);
         if !self.faults.is_empty() {
             return Err(self.faults);
         }
@@ -126,10 +127,49 @@ impl Validation<'_> {
             install: values(file.install),
             versions: values(file.versions),
             artifacts: values(file.artifacts),
+            images,
             components: file.components,
             settings: values(file.settings).into_iter().map(|(name, settings)| (name, values(settings.0))).collect(),
             open: file.firewall.open,
+            people: file.firewall.people.map(|people| people.into_iter().map(|open| open.value).collect()),
         })
+    }
+
+    fn images(
+        &mut self,
+        images: Entries<ArtifactName, Located<ArtifactSection>>,
+    ) -> BTreeMap<ArtifactName, ContainerImage> {
+        let mut whole = BTreeMap::new();
+        for (name, archive) in images.0 {
+            let lacks = [("urls", archive.urls.is_empty()), ("sha256", archive.sha256.is_empty())];
+            for (key, _) in lacks.into_iter().filter(|(_, is_missing)| *is_missing) {
+                self.fault(archive.place, Problem::ImageWithout { image: name.to_string(), key });
+            }
+            if archive.urls.iter().any(|url| url.as_str().contains("{version}")) {
+                self.fault(archive.place, Problem::ImageVersion);
+            }
+            match self.image_artifact(&name.value) {
+                Ok(artifact) => {
+                    whole.insert(name.value, ContainerImage { artifact, archive });
+                }
+                Err(problem) => self.fault(name.place, problem),
+            }
+        }
+        whole
+    }
+
+    /// What an image's archive is called among the artifacts.
+    fn image_artifact(&self, name: &ArtifactName) -> Result<ArtifactName, Problem> {
+        // Underscores stand between letters and digits, one or two of them (the reference grammar of distribution/reference).
+        if name.as_str().ends_with('_') || name.as_str().contains("___") {
+            return Err(Problem::ImageName { name: name.to_string() });
+        }
+        let artifact = ArtifactName::new(&format!("image_{name}"));
+        let artifact = artifact.map_err(|error| Problem::Value { message: error.to_string() })?;
+        if self.catalogue.artifacts.contains_key(&artifact) {
+            return Err(Problem::ImageIsArtifact { artifact: artifact.to_string() });
+        }
+        Ok(artifact)
     }
 
     fn is_vpn_server(&self, roles: &[ProfileName]) -> bool {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use sha2::Digest;
 
 use super::parts::expand;
-use crate::cluster::{ArtifactName, ArtifactSection, Setting, Sha256, Url, Version};
+use crate::cluster::{ArtifactName, ArtifactSection, ContainerImage, Setting, Sha256, Url, Version};
 use crate::diagnostic::{Diagnostic, Problem, Result};
 use crate::load::{ArtifactProfile, System};
 use crate::yaml::Located;
@@ -29,6 +30,18 @@ pub struct Pin {
     pub sha256: Sha256,
     /// Where to look, in this order.
     pub urls: Vec<Url>,
+}
+
+/// The archive of a container image. Its version, which is the image's tag on the host, depends on its hashes alone: another
+/// archive is another image, on every architecture alike.
+pub(super) fn pin_image(image: &ContainerImage, system: &System) -> Result<Artifact> {
+    let place = image.archive.place;
+    let hashes = image.archive.sha256.iter().map(|(arch, sha256)| format!("{arch} {sha256}\n")).collect::<String>();
+    let tag = sha2::Sha256::digest(hashes).iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let version = Version::new(&tag).map_err(|e| Diagnostic::at(place, Problem::Value { message: e.to_string() }))?;
+    let profile = Located { place, value: ArtifactProfile::default() };
+    let name = Located { place, value: image.artifact.clone() };
+    pin(&name, &profile, Some(&image.archive), version, system)
 }
 
 pub(super) fn pin(

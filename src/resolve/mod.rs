@@ -5,6 +5,7 @@ mod parts;
 mod plan;
 mod values;
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
@@ -152,6 +153,7 @@ impl Resolver<'_> {
                 first_boot: parts.first_boot.clone(),
                 artifacts: parts.artifacts.keys().cloned().collect(),
                 packages: parts.packages.keys().cloned().collect(),
+                images: parts.archives.into_iter().map(|(name, tag)| values::ImageValues { name, tag }).collect(),
             },
             vpn: self.vpn(),
             firewall: values::FirewallValues {
@@ -159,7 +161,8 @@ impl Resolver<'_> {
                 open: self.cluster.open.iter().map(|open| open.value).collect(),
                 esp: self.host.is_vpn_server && !self.cluster.vpn.users.is_empty(),
                 vpn: (&parts.vpn_ports).into(),
-                people: (&parts.people_ports).into(),
+                people: (&self.people(&parts.people_ports)).into(),
+                published: self.cluster.people.clone(),
             },
             consul: self.consul(),
             artifact: parts.artifacts.iter().map(|(name, artifact)| (name.clone(), artifact.into())).collect(),
@@ -265,6 +268,12 @@ impl Resolver<'_> {
         public.sort_unstable_by_key(|open| (open.protocol, open.port));
         public.dedup();
         public
+    }
+
+    /// Of what components offer to people, what the cluster lets them have.
+    fn people(&self, offered: &BTreeSet<OpenPort>) -> BTreeSet<OpenPort> {
+        let lets = |open: &&OpenPort| self.cluster.people.as_ref().is_none_or(|people| people.contains(open));
+        offered.iter().filter(lets).copied().collect()
     }
 
     fn consul(&self) -> values::ConsulValues {

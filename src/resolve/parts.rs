@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::artifact::{Artifact, pin};
+use super::artifact::{Artifact, pin, pin_image};
 use super::plan::AptSource;
 use crate::cluster::{
     ArtifactName, Cluster, ComponentName, HostPath, OpenPort, ProfileName, Setting, SystemName, UnitName, Version,
@@ -11,6 +11,9 @@ use crate::cluster::{
 use crate::diagnostic::{Diagnostic, Place, Problem, Result};
 use crate::load::{Catalogue, Component, FileEntry, Parts, Stack, System};
 use crate::yaml::Located;
+
+/// The choice that a component makes which loads container images.
+const IMAGES: &str = "images";
 
 /// A component of a host, its variant chosen.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub(super) struct Selected {
     pub apt: BTreeMap<ArtifactName, AptSource>,
     pub artifacts: BTreeMap<ArtifactName, Artifact>,
     pub images: BTreeMap<ArtifactName, String>,
+    /// Images that are loaded from archives, and their tags.
+    pub archives: BTreeMap<ArtifactName, Version>,
     pub versions: BTreeMap<ArtifactName, Version>,
     pub units: Vec<UnitName>,
     pub first_boot: Vec<UnitName>,
@@ -78,7 +83,9 @@ impl<'a> Selection<'a> {
         let mut selected = Selected { versions: self.stack.versions.clone(), ..Selected::default() };
         let own = self.cluster.versions.iter().map(|(name, version)| (name.clone(), version.value.clone()));
         selected.versions.extend(own);
-        for (name, image) in &self.stack.images {
+        let of_registry = |name: &&ArtifactName| !self.cluster.images.contains_key(*name);
+        for name in self.stack.images.keys().filter(of_registry) {
+            let image = &self.stack.images[name];
             let Some(version) = selected.versions.get(name) else { continue };
             let Some(digest) = image.versions.get(version) else {
                 let known = image.versions.keys().map(ToString::to_string).collect();
@@ -87,6 +94,12 @@ impl<'a> Selection<'a> {
                 return Err(Diagnostic::at(place, problem));
             };
             selected.images.insert(name.clone(), format!("{}@{digest}", image.name));
+        }
+        let mut archives = BTreeMap::new();
+        for (name, image) in &self.cluster.images {
+            let archive = pin_image(image, self.system)?;
+            selected.images.insert(name.clone(), format!("{name}:{}", archive.version));
+            archives.insert(name, (&image.artifact, archive));
         }
         let mut first_boot = BTreeSet::new();
         let mut units = BTreeSet::new();
@@ -119,15 +132,23 @@ impl<'a> Selection<'a> {
                 self.packages(&mut selected, version.iter().flat_map(|version| &version.packages))?;
                 selected.artifacts.insert(name.value.clone(), artifact);
             }
+            if component.choice.as_ref().is_some_and(|choice| choice.as_str() == IMAGES) {
+                for (name, (artifact, archive)) in &archives {
+                    selected.archives.insert((*name).clone(), archive.version.clone());
+                    selected.artifacts.insert((*artifact).clone(), archive.clone());
+                }
+            }
             units.extend(component.units.iter().chain(&variant.units).cloned());
             first_boot.extend(component.first_boot.iter().chain(&variant.first_boot).cloned());
             let mut files = Vec::new();
             for entry in component.files.iter().chain(&variant.files) {
-                if let Some(other) = paths.insert(entry.path.clone(), name) {
-                    let problem = Problem::FileTwice { path: entry.path.to_string(), other: other.to_string() };
-                    return Err(Diagnostic::at(entry.place, problem));
+                for path in self.paths(entry)? {
+                    if let Some(other) = paths.insert(path.clone(), name) {
+                        let problem = Problem::FileTwice { path: path.to_string(), other: other.to_string() };
+                        return Err(Diagnostic::at(entry.place, problem));
+                    }
+                    files.push(planned_file(name, entry, path)?);
                 }
-                files.push(planned_file(name, entry)?);
             }
             let mut values = component.values.clone();
             if let Some(own) = self.cluster.settings.get(name) {
@@ -184,9 +205,14 @@ impl<'a> Selection<'a> {
         component: &'a Located<Component>,
         choice: &ArtifactName,
     ) -> Result<(&'a ProfileName, &'a Parts)> {
-        let by_address = ProfileName::literal(if self.is_static { "static" } else { "claimed" });
-        let chosen = if choice.as_str() == "address" {
-            Some(&by_address)
+        // What the cluster file says of other things decides these two.
+        let by_fact = match choice.as_str() {
+            "address" => Some(ProfileName::literal(if self.is_static { "static" } else { "claimed" })),
+            IMAGES => Some(ProfileName::literal(if self.cluster.images.is_empty() { "registry" } else { "archive" })),
+            _ => None,
+        };
+        let chosen = if by_fact.is_some() {
+            by_fact.as_ref()
         } else {
             let here = self.stack.systems.get(&self.system_name.value).and_then(|choices| choices.get(choice));
             let here = here.map_or(&[][..], Vec::as_slice);
@@ -203,6 +229,16 @@ impl<'a> Selection<'a> {
             let problem = Problem::Unknown { what: "variant", name: chosen.to_string(), known: known() };
             Diagnostic::at(component.place, problem)
         })
+    }
+
+    /// Where a file goes: a path with `{image}` stands for one of every image that is loaded from an archive.
+    fn paths(&self, entry: &Located<FileEntry>) -> Result<Vec<HostPath>> {
+        if !entry.path.as_str().contains("{image}") {
+            return Ok(vec![entry.path.clone()]);
+        }
+        let path = |image: &ArtifactName| HostPath::new(&entry.path.as_str().replace("{image}", image.as_str()));
+        let paths = self.cluster.images.keys().map(path).collect::<std::result::Result<_, _>>();
+        paths.map_err(|error| Diagnostic::at(entry.place, Problem::Value { message: error.to_string() }))
     }
 
     fn packages(&self, selected: &mut Selected, packages: impl Iterator<Item = &'a Located<String>>) -> Result<()> {
@@ -280,16 +316,11 @@ fn open_port(text: &Located<String>, own: &BTreeMap<ArtifactName, Setting>) -> R
     port.parse().map_err(|error: WordError| Diagnostic::at(text.place, Problem::Value { message: error.to_string() }))
 }
 
-fn planned_file(component: &ComponentName, entry: &Located<FileEntry>) -> Result<PlannedFile> {
+fn planned_file(component: &ComponentName, entry: &Located<FileEntry>, path: HostPath) -> Result<PlannedFile> {
     let is_octal = entry.mode.len() == 4 && entry.mode.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
     let mode = u32::from_str_radix(&entry.mode, 8).ok().filter(|_| is_octal);
     let mode = mode.ok_or_else(|| Diagnostic::at(entry.place, Problem::BadMode { mode: entry.mode.clone() }))?;
-    Ok(PlannedFile {
-        place: entry.place,
-        path: entry.path.clone(),
-        template: format!("{component}/{}", entry.template),
-        mode,
-    })
+    Ok(PlannedFile { place: entry.place, path, template: format!("{component}/{}", entry.template), mode })
 }
 
 /// Puts words in the place of `{word}`; a brace that starts no word stands for itself.

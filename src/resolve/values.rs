@@ -72,6 +72,18 @@ pub struct HostValues {
     pub artifacts: Vec<ArtifactName>,
     /// What it installs.
     pub packages: Vec<String>,
+    /// Container images that it loads from archives; absent when there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageValues>,
+}
+
+/// A container image from an archive.
+#[derive(Debug, Serialize)]
+pub struct ImageValues {
+    /// Its name; its archive is the artifact `image_<name>`.
+    pub name: ArtifactName,
+    /// Its tag on the host.
+    pub tag: Version,
 }
 
 /// The operating system, in the words of os-release(5).
@@ -215,6 +227,9 @@ pub struct FirewallValues {
     pub vpn: PortValues,
     /// What it offers to people on the VPN too.
     pub people: PortValues,
+    /// What containers may offer to people; absent: whatever they publish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<Vec<OpenPort>>,
 }
 
 /// Ports by protocol.
