@@ -1,0 +1,40 @@
+//! Fetching: a mirror, a server that is late, one that breaks off, one that has something else, and SoftEther's source.
+
+use crate::fetchers::Fetchers;
+use crate::lab::{Check, Lab, never};
+
+pub const CHECK: Check = Check {
+    name: "artifacts",
+    says: "an artifact is fetched when it can be had and is what was pinned; else the first boot fails with one line",
+    skip: never,
+    run,
+};
+
+const DONE: &str = "cloud-init status | grep -x 'status: done'";
+const ERROR: &str = "cloud-init status | grep -x 'status: error'";
+
+fn run(lab: &Lab) -> String {
+    let fleet = lab.fleet();
+    let Fetchers { mirror, late, broken, wrong, source, .. } = lab.fetchers();
+    mirror.wait(60, DONE);
+    late.wait(120, DONE);
+    late.ok("journalctl -q | grep -F 'curl: (7)'");
+    // three refused or broken attempts a minute end after two minutes
+    broken.wait(200, ERROR);
+    wrong.wait(60, ERROR);
+    let one_line = |machine: &crate::machine::Machine, line: &str| {
+        machine.ok(&format!("grep -F 'genhost: artifact consul: {line}' /var/log/cloud-init-output.log"));
+        machine.ok("! ls -d /opt/genhost/store/* 2>/dev/null; [ ! -e /opt/genhost/consul ]");
+    };
+    one_line(broken, "cannot fetch http://203.0.113.1:8002/");
+    one_line(wrong, "http://203.0.113.1/busybox.tar has sha256 ");
+    source.wait(180, DONE);
+    source.wait(60, "consul members | grep -c ' alive ' | grep -x 6");
+    let built = source.ok("/opt/genhost/softether_source/vpncmd /? 2>&1 | grep -o 'Version 5.01[^)]*' | head -n1");
+    for machine in [mirror, late, broken, wrong, source] {
+        machine.run("consul leave; systemctl stop consul");
+        machine.power_cut();
+    }
+    fleet.wait_well(60, std::time::Instant::now());
+    format!("mirror, late server and SoftEther's source ({built}) come up; broken and wrong ones say one line")
+}

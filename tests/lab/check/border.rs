@@ -1,0 +1,32 @@
+//! What all of this sent to the world.
+
+use crate::internet::{RESOLVER, ROUTER};
+use crate::lab::{Check, Lab, never};
+
+pub const CHECK: Check = Check {
+    name: "border",
+    says: "in all of the above no host sent anything to anybody but the VPN server and the server of artifacts",
+    skip: never,
+    run,
+};
+
+fn run(lab: &Lab) -> String {
+    lab.fleet();
+    let strays = lab.internet.strays();
+    let is_fine = |flow: &str| {
+        // a laptop of a person is no host of genhost's
+        flow.contains(" 203.0.113.90 >")
+            // `closed` asks for it, as cloud-init does on real clouds; `artifacts` has servers of its own
+            || flow.ends_with(" > 169.254.169.254 80")
+            || [81, 8001, 8002].iter().any(|port| flow.ends_with(&format!("> {ROUTER} {port}")))
+            // `speed` measures the link
+            || flow == "tcp 203.0.113.11 > 203.0.113.10 5201"
+            // Docker asks for a container by name that is not there at the moment
+            || flow.contains(&format!("> {RESOLVER} 53 box-"))
+            // a host whose image of classic Swarm comes from no archive asks its registry for it
+            || (!lab.artifacts.has_swarm && flow.ends_with(&format!("> {RESOLVER} 53 registry-1.docker.io.")))
+    };
+    let bad: Vec<_> = strays.iter().filter(|flow| !is_fine(flow)).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    format!("{} kinds of packets besides the VPN's and downloads, all known", strays.len())
+}

@@ -1,0 +1,86 @@
+//! What the world outside reaches, and what containers do not.
+
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use crate::fleet::Host;
+use crate::internet::{METADATA, RESOLVER, ROUTER, inside};
+use crate::lab::{Check, Lab, never};
+
+pub const CHECK: Check = Check {
+    name: "closed",
+    says: "from the internet and from a host's own network only SSH and the VPN answer; no container reads the user-data",
+    skip: never,
+    run,
+};
+
+/// Ports of the cluster, asked even when nobody listens.
+const CLUSTER: [u16; 13] = [992, 1194, 2375, 2377, 3375, 4789, 5555, 7946, 8300, 8301, 8302, 8500, 8600];
+
+fn run(lab: &Lab) -> String {
+    let fleet = lab.fleet();
+    let mut asked = 0;
+    for host in &fleet.hosts {
+        let open: &[u16] = if host.name == fleet.node0().name { &[22, 443] } else { &[22] };
+        let listening = host.ok("ss -Hltn | awk '{ sub(/.*:/, \"\", $4); print $4 }' | sort -un");
+        let ports: std::collections::BTreeSet<u16> =
+            listening.lines().filter_map(|port| port.parse().ok()).chain(CLUSTER).collect();
+        asked += ports.len();
+        let address = host.site.address();
+        let answers = inside(host.site, || answering(&address, ports.iter().copied()));
+        assert_eq!(answers, open, "TCP ports of {} that answer its neighbours", host.name);
+        let refused = inside(host.site, || udp_refused(&address, [137, 4789, 7946, 8301, 8302, 8600, 9999]));
+        assert_eq!(refused, Vec::<u16>::new(), "UDP ports of {} to which its firewall lets packets through", host.name);
+        stays_its_own(host);
+    }
+    let metadata = TcpListener::bind((METADATA, 80)).expect("the metadata address is the lab's own");
+    std::thread::spawn(move || {
+        for stream in metadata.incoming().flatten() {
+            let _ = std::io::Write::write_all(&mut &stream, b"HTTP/1.0 200 OK\r\n\r\nuser-data\n");
+        }
+    });
+    for host in &fleet.hosts {
+        host.ok(&format!("curl -sfm5 http://{METADATA}/ | grep user-data"));
+        host.ok(&format!("docker exec box-{} timeout 9 wget -q -O /dev/null http://{ROUTER}/busybox.tar", host.name));
+        let read = host.run(&format!("docker exec box-{} timeout 3 wget -q -O - http://{METADATA}/", host.name));
+        assert!(!read.ok, "a container on {} reads the user-data", host.name);
+    }
+    format!("{asked} TCP ports asked, 22 and the VPN's 443 answer")
+}
+
+/// The VPN takes neither the default route nor the resolver.
+fn stays_its_own(host: &Host) {
+    let route = host.ok("ip -4 route show default");
+    let expected = format!("default via {} dev eth0", host.site.router());
+    assert!(route.starts_with(&expected) && route.lines().count() == 1, "{}: {route}", host.name);
+    let resolver = host.ok("grep -v '^#' /etc/resolv.conf");
+    assert_eq!(resolver, format!("nameserver {RESOLVER}"), "{}", host.name);
+}
+
+/// Which TCP ports accept a connection.
+fn answering(address: &str, ports: impl Iterator<Item = u16>) -> Vec<u16> {
+    let threads: Vec<_> = ports
+        .map(|port| {
+            let address = format!("{address}:{port}").parse().expect("an address");
+            let thread =
+                std::thread::spawn(move || TcpStream::connect_timeout(&address, Duration::from_millis(1200)).is_ok());
+            (port, thread)
+        })
+        .collect();
+    threads.into_iter().filter_map(|(port, thread)| thread.join().expect("a thread").then_some(port)).collect()
+}
+
+/// Which UDP ports answer that nobody listens there, which only a packet brings about that passed the firewall.
+fn udp_refused<const N: usize>(address: &str, ports: [u16; N]) -> Vec<u16> {
+    let sockets = ports.map(|port| {
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        socket.connect((address, port)).expect("connect");
+        socket.set_read_timeout(Some(Duration::from_millis(150))).expect("a limit");
+        socket.send(b"?").expect("send");
+        socket
+    });
+    let refused = |socket: &UdpSocket| {
+        socket.recv(&mut [0; 9]).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    ports.into_iter().zip(&sockets).filter(|(_, socket)| refused(socket)).map(|(port, _)| port).collect()
+}

@@ -1,0 +1,95 @@
+//! A person's laptop on the VPN: what it reaches is what the article shows, and cluster.yaml can close it.
+
+use crate::internet::Site;
+use crate::lab::{Check, Lab, never};
+use crate::machine::Machine;
+
+pub const CHECK: Check = Check {
+    name: "stranger",
+    says: "a user of the VPN reaches the manager, Consul's page and published containers, and nothing more",
+    skip: never,
+    run,
+};
+
+/// As the article's laptop does it, with SoftEther's own client: an address from the VPN's DHCP.
+const CONNECT: &str = "
+systemctl start softether-vpnclient
+v() { timeout 20 vpncmd 127.0.0.1 /CLIENT /CMD \"$@\"; }
+until v VersionGet; do sleep 1; done
+v NicCreate vlan0
+v AccountCreate private /SERVER:203.0.113.10:443 /HUB:cluster /USERNAME:user /NICNAME:vlan0
+v AccountPasswordSet private /PASSWORD:something /TYPE:standard
+v AccountConnect private
+printf '[Match]\\nName=vpn_vlan0\\n[Network]\\nDHCP=ipv4\\n[DHCPv4]\\nUseDNS=no\\n' >/etc/systemd/network/vpn.network
+systemctl start systemd-networkd
+";
+
+/// Prints which TCP ports a firewall lets through, whether somebody listens or not.
+const PROBE: &str = r#"
+import socket, sys, threading
+passed = []
+def ask(port):
+    with socket.socket() as s:
+        s.settimeout(1.5)
+        try:
+            s.connect((sys.argv[1], port))
+        except ConnectionRefusedError:
+            pass
+        except OSError:
+            return
+        passed.append(port)
+threads = [threading.Thread(target=ask, args=(int(port),)) for port in sys.argv[2:]]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(*sorted(passed))
+"#;
+
+fn run(lab: &Lab) -> String {
+    let fleet = lab.fleet();
+    let laptop = lab.guest(Machine::new("laptop", Site::Cloud(90), "#cloud-config\n{}\n"));
+    laptop.power_on();
+    laptop.wait(30, "systemctl is-active multi-user.target && systemctl is-active networking");
+    laptop.ok(CONNECT);
+    laptop.wait(30, "ip -4 addr show vpn_vlan0 | grep -E ' 192.168.30.[1-9][0-9]/24 '");
+    std::fs::write(laptop.disk().join("root/probe.py"), PROBE).expect("a probe");
+    let passed = |address: &str| {
+        laptop.ok(&format!(
+            "python3 /root/probe.py {address} 22 80 443 2375 2377 3375 4789 5555 7946 8080 8300 8301 8302 8500 8600"
+        ))
+    };
+    let reach = || fleet.hosts.each_ref().map(|host| passed(&host.vpn_address));
+    let serve = |host: &crate::fleet::Host| {
+        let image = crate::artifacts::BUSYBOX;
+        host.ok(&format!("docker run -d --name web -p 8080:80 {image} httpd -f -p 80"));
+    };
+    serve(fleet.node1());
+    assert_eq!(reach(), ["22 443 3375 8500", "22 8080 8500", "22 3375 8500"], "what a person reaches of each host");
+    laptop.ok("curl -sfm5 http://192.168.30.2:8500/v1/status/leader | grep 192.168.30.2");
+    // a host knows a person from a host by the address alone, which SoftEther's DHCP gives and nobody may choose
+    let page = laptop.run("curl -sfm5 http://192.168.30.2:2375/info");
+    assert!(!page.ok, "a person reaches a Docker API");
+
+    // closed by cluster.yaml
+    let closed = |host: &crate::fleet::Host, people: &str| {
+        let set = format!("firewall={{people: {people}}}");
+        let json = lab.recipe.print(&["--host", &host.name, "--set", &set, "--format", "json"]);
+        let tree: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let text = tree["files"]["/etc/genhost/firewall.nft"]["content"]["text"].as_str().expect("a firewall");
+        let path = host.disk().join("etc/genhost/firewall.nft");
+        let before = std::fs::read(&path).expect("the firewall");
+        std::fs::write(&path, text).expect("the firewall");
+        host.ok("systemctl restart genhost-firewall");
+        std::fs::write(&path, before).expect("the firewall");
+    };
+    fleet.hosts.iter().for_each(|host| closed(host, "[]"));
+    assert_eq!(reach(), ["22 443", "22", "22"], "what a person reaches when people is []");
+    fleet.hosts.iter().for_each(|host| closed(host, "[8500/tcp]"));
+    assert_eq!(reach(), ["22 443 8500", "22 8500", "22 8500"], "what a person reaches when people is [8500/tcp]");
+    for host in &fleet.hosts {
+        host.ok("systemctl restart genhost-firewall");
+    }
+    fleet.node1().ok("docker rm -f web");
+    fleet.assert_well();
+    laptop.power_cut();
+    "22, 443, 3375, 8500 and a published 8080; with people: [] only 22 and 443".to_owned()
+}

@@ -1,0 +1,71 @@
+//! Machines whose artifacts come in all the ways that downloads do.
+
+use std::process::Command;
+
+use crate::artifacts::www;
+use crate::fleet::Recipe;
+use crate::internet::{ROUTER, Site};
+use crate::lab::Lab;
+use crate::machine::Machine;
+use crate::sandbox::Daemon;
+
+/// They boot side by side.
+pub struct Fetchers {
+    /// The first url is dead, the second is not.
+    pub mirror: &'static Machine,
+    /// The server comes up half a minute after it was asked first.
+    pub late: &'static Machine,
+    /// Every answer ends half way.
+    pub broken: &'static Machine,
+    /// The server has something else under that name.
+    pub wrong: &'static Machine,
+    /// SoftEther is built from source.
+    pub source: &'static Machine,
+    _servers: [Daemon; 2],
+}
+
+/// Seconds after which the late server is there.
+const LATE: &str = "30";
+
+impl Fetchers {
+    /// Powers them on.
+    pub fn boot(lab: &Lab) -> Self {
+        let consul = |urls: &str| {
+            lab.recipe.change(|text| {
+                text.replace(&format!("urls: ['http://{ROUTER}/consul.zip']"), &format!("urls: [{urls}]"))
+            })
+        };
+        let machine = |name: &str, number: u8, recipe: &Recipe| {
+            let machine = Machine::new(name, Site::Cloud(number), &recipe.print(&["--role", "agent"]));
+            let machine = lab.guest(machine);
+            machine.power_on();
+            machine
+        };
+        let serve = |script: String| Daemon::start(Command::new("sh").args(["-euc", &script]).current_dir(www()));
+        let breaks_off = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/breaks_off.py");
+        let servers = [
+            serve(format!("sleep {LATE}; exec python3 -m http.server 8001 --bind {ROUTER}")),
+            serve(format!("exec python3 {breaks_off} {ROUTER} 8002 consul.zip")),
+        ];
+        let source = lab.recipe.change(|text| {
+            text.replace("install: {consul: zip}", "install: {consul: zip, softether: source}")
+                .replace("versions: {consul: 1.8.7}", "versions: {consul: 1.8.7, softether: 5.01.9674}")
+                .replace(
+                    "artifacts:\n",
+                    &format!("artifacts:\n  softether_source: {}\n", lab.artifacts.pin("softether.tar.xz")),
+                )
+        });
+        Self {
+            _servers: servers,
+            mirror: machine(
+                "mirror",
+                71,
+                &consul(&format!("'http://{ROUTER}:81/consul.zip', 'http://{ROUTER}/consul.zip'")),
+            ),
+            late: machine("late", 72, &consul(&format!("'http://{ROUTER}:8001/consul.zip'"))),
+            broken: machine("broken", 73, &consul(&format!("'http://{ROUTER}:8002/consul.zip'"))),
+            wrong: machine("wrong", 74, &consul(&format!("'http://{ROUTER}/busybox.tar'"))),
+            source: machine("source", 75, &source),
+        }
+    }
+}
