@@ -164,7 +164,7 @@ fn hosts_claim_addresses_that_nobody_else_has() {
     server.ok(&format!("curl -sf -X DELETE http://127.0.0.1:8500/v1/kv/genhost/address/{last}"));
     assert_eq!(claims("fedcba9876543210fedcba9876543210"), last);
     let full = client.run(&format!("echo 11 >/etc/machine-id; rm /var/lib/genhost/vpn-address; {claim}"));
-    assert_eq!(said(&full), "genhost: no address of vpn.claims is left\n");
+    assert_eq!(said(&full), "genhost: vpn.claims is full\n");
     assert!(!full.status.success() && client.run("test -e /var/lib/genhost/vpn-address").status.code() == Some(1));
 }
 
@@ -200,7 +200,7 @@ fn a_server_with_another_certificate_is_refused_and_the_right_one_found_again() 
     server.unit("restart", SERVER);
     client.ok(NETWORKD);
     let told = client.ok("python3 /test/notified.py /run/notify /usr/lib/genhost/vpn-ready");
-    let anew = "genhost: the VPN carries nothing: starting its client anew";
+    let anew = "genhost: the VPN carries nothing: client started anew";
     assert_eq!(told.matches(anew).count(), 1, "{told}");
     assert!(told.ends_with("\ngenhost: the VPN carries\n"), "{told}");
     assert_eq!(client.ok("cat /run/genhost/vpn.env"), "VPN_ADDRESS=192.168.30.3\n");

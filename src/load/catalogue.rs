@@ -48,6 +48,8 @@ pub struct Stack {
     /// Container images, pinned by digest.
     #[serde(default)]
     pub images: BTreeMap<ArtifactName, ImageProfile>,
+    /// Debian's names of the architectures that it runs on; all when left out. Pins of others are left out of user-data.
+    pub architectures: Option<Vec<String>>,
     /// Systems that can carry it, and by choice the variants that work there, the default first.
     pub systems: BTreeMap<SystemName, BTreeMap<ArtifactName, Vec<ProfileName>>>,
     /// Systems that cannot, and why.

@@ -281,7 +281,15 @@ impl<'a> Selection<'a> {
         let own = &self.cluster.versions;
         let own = own.get(&name.value).or_else(|| own.get(shared?));
         let name = Located { place: own.map_or(asked_at, |version| version.place), value: name.value.clone() };
-        pin(&name, profile, self.cluster.artifacts.get(&name.value), version, self.system)
+        let mut artifact = pin(&name, profile, self.cluster.artifacts.get(&name.value), version, self.system)?;
+        if let Some(here) = &self.stack.architectures {
+            artifact.files.retain(|arch, _| arch == "all" || here.contains(arch));
+        }
+        if artifact.files.is_empty() {
+            let problem = Problem::NoPinnedHash { artifact: name.to_string(), version: artifact.version.to_string() };
+            return Err(Diagnostic::at(name.place, problem));
+        }
+        Ok(artifact)
     }
 
     fn expand(&self, text: &str, place: Place, versions: &BTreeMap<ArtifactName, Version>) -> Result<String> {
