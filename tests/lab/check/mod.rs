@@ -17,6 +17,7 @@ mod revoked;
 mod speed;
 mod stranger;
 mod swarm;
+mod together;
 
 use crate::lab::Check;
 
@@ -31,6 +32,7 @@ pub const ALL: &[Check] = &[
     speed::CHECK,
     reboot::CHECK,
     power_cut::CHECK,
+    together::CHECK,
     outage::CHECK,
     artifacts::CHECK,
     link::CHECK,

@@ -17,18 +17,10 @@ pub const CHECK: Check = Check {
 fn run(lab: &Lab) -> String {
     let fleet = lab.fleet();
     let mut figures = Vec::new();
-    // one that is up, then all, and once more while they start
     let start = Instant::now();
     fleet.local().power_cut();
     fleet.local().power_on();
     figures.push(format!("{} {:.1}", fleet.local().name, fleet.wait_well(90, start).as_secs_f32()));
-    for seconds in [0, 4] {
-        std::thread::sleep(Duration::from_secs(seconds));
-        fleet.hosts.iter().for_each(|host| host.power_cut());
-        fleet.hosts.iter().for_each(|host| host.power_on());
-    }
-    let start = Instant::now();
-    figures.push(format!("all, twice {:.1}", fleet.wait_well(90, start).as_secs_f32()));
     for host in &fleet.hosts {
         as_declared(&lab.recipe, &["--host", &host.name], host);
     }

@@ -1,0 +1,32 @@
+//! All hosts go at once: by a reboot, and by a power cut.
+
+use std::time::{Duration, Instant};
+
+use crate::lab::{Check, Lab, unsteady};
+
+pub const CHECK: Check = Check {
+    name: "together",
+    says: "after a reboot of all hosts at once, and after power cuts of all, everything works again with the same addresses",
+    skip: unsteady,
+    run,
+};
+
+fn run(lab: &Lab) -> String {
+    let fleet = lab.fleet();
+    let start = Instant::now();
+    let boots = fleet.hosts.each_ref().map(|host| host.boots());
+    fleet.hosts.iter().for_each(|host| host.ask_to_reboot());
+    for (host, boots) in fleet.hosts.iter().zip(boots) {
+        host.wait_boot(boots + 1);
+    }
+    let rebooted = fleet.wait_well(90, start).as_secs_f32();
+    // and once more while they start
+    for seconds in [0, 4] {
+        std::thread::sleep(Duration::from_secs(seconds));
+        fleet.hosts.iter().for_each(|host| host.power_cut());
+        fleet.hosts.iter().for_each(|host| host.power_on());
+    }
+    let start = Instant::now();
+    let cut = fleet.wait_well(90, start).as_secs_f32();
+    format!("{rebooted:.1} s after the order to reboot, {cut:.1} s after the second power cut")
+}
