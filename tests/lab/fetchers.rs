@@ -13,7 +13,7 @@ use crate::sandbox::Daemon;
 pub struct Fetchers {
     /// The first url is dead, the second is not.
     pub mirror: &'static Machine,
-    /// The server comes up half a minute after it was asked first.
+    /// The server comes up a minute after it was asked first.
     pub late: &'static Machine,
     /// Every answer ends half way.
     pub broken: &'static Machine,
@@ -25,7 +25,7 @@ pub struct Fetchers {
 }
 
 /// Seconds after which the late server is there.
-const LATE: &str = "30";
+const LATE: &str = "60";
 
 impl Fetchers {
     /// Powers them on.

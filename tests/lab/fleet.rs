@@ -1,5 +1,6 @@
 //! The article's three hosts, and what it means that they are well.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::artifacts::{Artifacts, BUSYBOX};
@@ -78,6 +79,8 @@ pub struct Fleet {
     pub hosts: [Host; 3],
     /// Seconds from power-on to a cluster that is whole.
     pub to_cluster: Duration,
+    /// Whether the containers are made.
+    pub boxes: OnceLock<()>,
 }
 
 /// The overlay network that the checks make once.
@@ -97,7 +100,7 @@ impl Fleet {
         });
         let start = Instant::now();
         hosts.iter().for_each(|host| host.power_on());
-        let mut fleet = Self { hosts, to_cluster: Duration::ZERO };
+        let mut fleet = Self { hosts, to_cluster: Duration::ZERO, boxes: OnceLock::new() };
         fleet.wait(150, start, |fleet, host| fleet.joined(host));
         fleet.to_cluster = start.elapsed();
         fleet

@@ -26,16 +26,6 @@ pub fn never(_: &Lab) -> Option<String> {
     None
 }
 
-/// With this, checks run too that do not hold each time.
-const ALL: &str = "GENHOST_LAB_ALL";
-
-/// For a check that does not hold each time: Docker 20.10 sometimes leaves a container alone in its overlay network, for
-/// minutes, when several engines start within seconds of each other. docs/lab.md tells what is known of it.
-pub fn unsteady(_: &Lab) -> Option<String> {
-    let why = "does not hold each time, see docs/lab.md";
-    std::env::var_os(ALL).is_none().then(|| format!("{why}; {ALL}=1 runs it"))
-}
-
 /// Everything that checks share.
 pub struct Lab {
     pub internet: Internet,
@@ -65,9 +55,17 @@ impl Lab {
         }
     }
 
-    /// The three hosts, up. The first check that asks boots them; when that fails, all others do at once.
+    /// The three hosts, up, with a container on each.
     #[track_caller]
     pub fn fleet(&self) -> &Fleet {
+        let fleet = self.hosts();
+        fleet.boxes.get_or_init(|| fleet.make_boxes());
+        fleet
+    }
+
+    /// The three hosts, up. The first check that asks boots them; when that fails, all others do at once.
+    #[track_caller]
+    pub fn hosts(&self) -> &Fleet {
         let boot = || {
             self.plain();
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Fleet::boot(&self.recipe))).ok()

@@ -10,7 +10,7 @@ pub const CHECK: Check = Check {
 };
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
+    let fleet = lab.hosts();
     for host in &fleet.hosts {
         host.wait(60, "cloud-init status | grep -x 'status: done'");
         host.ok("! grep -E 'WARNING|ERROR|Traceback' /var/log/cloud-init.log >&2");

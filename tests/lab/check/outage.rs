@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::lab::{Check, Lab, unsteady};
+use crate::lab::{Check, Lab, never};
 
 pub const CHECK: Check = Check {
     name: "outage",
     says: "when the vpn-server was away for two minutes, in which a host rebooted, everything connects again by itself",
-    skip: unsteady,
+    skip: never,
     run,
 };
 
@@ -24,6 +24,6 @@ fn run(lab: &Lab) -> String {
     local.ok(&format!("ip -4 addr show vpn_vlan0 | grep -F ' {}/24 '", local.vpn_address));
     let start = Instant::now();
     fleet.node0().power_on();
-    let took = fleet.wait_well(90, start).as_secs_f32();
+    let took = fleet.wait_well(180, start).as_secs_f32();
     format!("{took:.1} s from power-on to well")
 }

@@ -14,7 +14,6 @@ pub const CHECK: Check = Check {
 
 fn run(lab: &Lab) -> String {
     let fleet = lab.fleet();
-    fleet.make_boxes();
     for host in &fleet.hosts {
         host.wait(
             10,
