@@ -42,6 +42,9 @@ pub struct Stack {
     pub summary: String,
     /// Components of every host.
     pub components: Vec<Located<ComponentName>>,
+    /// Components of a role's hosts, besides the role's own.
+    #[serde(default)]
+    pub roles: BTreeMap<ProfileName, Vec<Located<ComponentName>>>,
     /// Versions in use, by artifact or package.
     #[serde(default)]
     pub versions: BTreeMap<ArtifactName, Version>,

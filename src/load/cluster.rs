@@ -183,6 +183,11 @@ impl Validation<'_> {
             return self
                 .fault(file.stack.place, Problem::Unknown { what: "stack", name: file.stack.to_string(), known });
         };
+        let unknown = stack.roles.keys().filter(|role| !self.catalogue.roles.contains_key(*role));
+        for role in unknown {
+            let known = names(self.catalogue.roles.keys());
+            self.fault(stack.place, Problem::Unknown { what: "role", name: role.to_string(), known });
+        }
         self.system(&file.stack, &file.os);
         let systems = file.hosts.0.iter().filter_map(|(_, host)| host.os.as_ref());
         for system in systems {

@@ -177,9 +177,10 @@ impl<'a> Selection<'a> {
     /// Every component by name, with its variant.
     fn components(&self, roles: &[ProfileName], extra: &'a [Located<ComponentName>]) -> Result<Vec<Chosen<'a>>> {
         let of_roles = roles.iter().filter_map(|role| self.catalogue.roles.get(role)).flat_map(|role| &role.components);
+        let of_stack = roles.iter().filter_map(|role| self.stack.roles.get(role)).flatten();
         let of_cluster = self.cluster.components.iter().chain(extra);
         let mut open: Vec<&'a Located<ComponentName>> =
-            self.stack.components.iter().chain(of_roles).chain(of_cluster).collect();
+            self.stack.components.iter().chain(of_stack).chain(of_roles).chain(of_cluster).collect();
         let mut found = BTreeMap::new();
         while let Some(asked) = open.pop() {
             let Some((name, component)) = self.catalogue.components.get_key_value(&asked.value) else {
