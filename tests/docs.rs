@@ -238,9 +238,10 @@ fn walk(path: &str, value: &Value, seen: &mut Seen) {
 
 /// The built-in cluster on one system, with a port opened so that no list of ports is empty; on Debian 11 with what else a
 /// cluster file may have.
-fn cluster(sources: &mut Sources, catalogue: &Catalogue, system: &str) -> Cluster {
+fn cluster(sources: &mut Sources, catalogue: &Catalogue, stack: &str, system: &str) -> Cluster {
     let source = sources.add("cluster.yaml", load::built_in_cluster());
-    let mut overrides = vec![format!("os={system}"), "firewall.open=[80/tcp, 53/udp]".to_owned()];
+    let mut overrides =
+        vec![format!("stack={stack}"), format!("os={system}"), "firewall.open=[80/tcp, 53/udp]".to_owned()];
     if system == "debian-11" {
         let sha256 = "0".repeat(64);
         overrides.push("firewall.people=[8500/tcp]".to_owned());
@@ -250,15 +251,15 @@ fn cluster(sources: &mut Sources, catalogue: &Catalogue, system: &str) -> Cluste
     load::cluster(sources, source, overrides, catalogue).expect("the built-in cluster")
 }
 
-/// What templates see, for every host and role of the built-in cluster on every system of its stack.
+/// What templates see, for every host and role of the built-in cluster in every stack.
 fn all_values() -> Vec<Seen> {
     let mut sources = Sources::default();
     let catalogue = Catalogue::load(&mut sources, &Shelf::profiles(), Shelf::templates()).expect("the built-in data");
     let secrets = sources.add("secrets.yaml", fixture::SECRETS);
     let secrets = load::secrets(&sources, secrets).expect("the golden secrets");
     let mut all = Vec::new();
-    for system in ["ubuntu-22.04", "debian-11"] {
-        let cluster = cluster(&mut sources, &catalogue, system);
+    for (stack, system) in [("classic", "ubuntu-22.04"), ("classic", "debian-11"), ("swarm-mode", "debian-12")] {
+        let cluster = cluster(&mut sources, &catalogue, stack, system);
         let place = Place::new(sources.add("roles", ""), 0, 0);
         let located = |name: &ProfileName| Located { place, value: name.clone() };
         let hosts = cluster.hosts.iter().map(|host| Subject::Host(HostName::new(host.name.as_str()).expect("a name")));
@@ -332,6 +333,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("keys of an apt source", "templates/probe/component.yaml", "summary: probe\napt: {one: {qqqqqqqq: 1}}\n"),
     ("keys of a role", "profiles/roles/probe.yaml", "summary: probe\nqqqqqqqq: 1\n"),
     ("keys of a stack", "profiles/stacks/probe.yaml", "summary: probe\nqqqqqqqq: 1\n"),
+    ("keys of an acl", "profiles/stacks/probe.yaml", "summary: probe\nacl: {one: {qqqqqqqq: 1}}\n"),
     ("keys of an image", "profiles/stacks/probe.yaml", "summary: probe\nimages: {one: {qqqqqqqq: 1}}\n"),
     ("keys of a system", "profiles/systems/probe.yaml", "qqqqqqqq: 1\n"),
     ("keys of a platform", "profiles/platforms/probe.yaml", "summary: probe\nqqqqqqqq: 1\n"),

@@ -30,6 +30,9 @@ pub struct Role {
     /// Whether a host with it is the cluster's VPN server, of which there is exactly one.
     #[serde(default)]
     pub vpn_server: bool,
+    /// Whether a host with it manages the Swarm.
+    #[serde(default)]
+    pub swarm_manager: bool,
     /// What a host with it is to Consul.
     pub consul: Option<ConsulRole>,
 }
@@ -45,6 +48,8 @@ pub struct Stack {
     /// Components of a role's hosts, besides the role's own.
     #[serde(default)]
     pub roles: BTreeMap<ProfileName, Vec<Located<ComponentName>>>,
+    /// By role, what the tokens of its hosts may in Consul's KV; without it Consul asks nobody for a token.
+    pub acl: Option<BTreeMap<ProfileName, KeyRules>>,
     /// Versions in use, by artifact or package.
     #[serde(default)]
     pub versions: BTreeMap<ArtifactName, Version>,
@@ -58,6 +63,16 @@ pub struct Stack {
     /// Systems that cannot, and why.
     #[serde(default)]
     pub unable: BTreeMap<SystemName, String>,
+}
+
+/// Keys of Consul's KV; one that ends with `/` stands for all that begin with it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyRules {
+    /// Those that may be read.
+    pub read: Vec<String>,
+    /// Those that may be read and written.
+    pub write: Vec<String>,
 }
 
 /// A container image and the digests of its versions.

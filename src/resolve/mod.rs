@@ -1,11 +1,12 @@
 //! Every decision for one host, made: from a [`Cluster`] and its secrets to a [`HostPlan`]. No bytes yet.
 
+mod acl;
 mod artifact;
 mod parts;
 mod plan;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
@@ -15,9 +16,9 @@ pub use parts::{PlannedComponent, PlannedFile};
 pub use plan::{AptSource, HostPlan, Subject};
 pub use values::{SECRET_VALUES, Values};
 
-use crate::cluster::{Cluster, ConsulRole, Endpoint, Host, OpenPort, ProfileName, Protocol, SystemName};
+use crate::cluster::{Cluster, ConsulRole, Endpoint, Host, HostName, OpenPort, ProfileName, Protocol, SystemName};
 use crate::diagnostic::{Diagnostic, Problem, Result};
-use crate::load::Catalogue;
+use crate::load::{Catalogue, KeyRules, Stack};
 use crate::secrets::{Label, Secrets, hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash};
 use crate::yaml::Located;
 
@@ -139,6 +140,7 @@ impl Resolver<'_> {
             system_name,
             system,
             is_static: self.host.address.is_some(),
+            is_first_manager: self.is_first_manager(),
         };
         let parts = parts.select(&self.host.roles, self.host.extra)?;
         if let Some(open) = self.cluster.open.iter().find(|open| parts.vpn_ports.contains(&open.value)) {
@@ -149,6 +151,7 @@ impl Resolver<'_> {
             cluster: values::ClusterValues { name: self.cluster.name.clone() },
             host: values::HostValues {
                 system: system.into(),
+                platform: self.host.platform.cloned(),
                 units: parts.units.clone(),
                 first_boot: parts.first_boot.clone(),
                 artifacts: parts.artifacts.keys().cloned().collect(),
@@ -164,7 +167,8 @@ impl Resolver<'_> {
                 people: (&self.people(&parts.people_ports)).into(),
                 published: self.cluster.people.clone(),
             },
-            consul: self.consul(),
+            consul: self.consul(stack),
+            swarm: self.swarm(),
             artifact: parts.artifacts.iter().map(|(name, artifact)| (name.clone(), artifact.into())).collect(),
             image: parts.images.clone(),
             versions: parts.versions.clone(),
@@ -250,7 +254,7 @@ impl Resolver<'_> {
             Label::Host(name) => name.to_string(),
             Label::Role(name) => name.to_string(),
             Label::User(name) => name.to_string(),
-            Label::Administrator | Label::Hub | Label::PreSharedKey | Label::Gossip => String::new(),
+            _ => String::new(),
         }
     }
 
@@ -276,7 +280,7 @@ impl Resolver<'_> {
         offered.iter().filter(lets).copied().collect()
     }
 
-    fn consul(&self) -> values::ConsulValues {
+    fn consul(&self, stack: &Stack) -> values::ConsulValues {
         let servers: Vec<Ipv4Addr> = self.cluster.consul_servers().map(|host| host.address).collect();
         let others = servers.iter().copied().filter(|address| Some(*address) != self.host.address);
         values::ConsulValues {
@@ -287,6 +291,61 @@ impl Resolver<'_> {
             api_address: servers.first().copied().unwrap_or(self.cluster.vpn_server().address),
             encrypt: self.secrets.gossip_key(),
             bind_addr: format!("{{{{ GetInterfaceIP \"vpn_{}\" }}}}", self.cluster.vpn.nic),
+            acl: stack.acl.as_ref().map(|rules| self.acl(rules)),
         }
+    }
+
+    fn acl(&self, rules: &BTreeMap<ProfileName, KeyRules>) -> values::AclValues {
+        let own = match &self.host.account {
+            Label::Role(role) => Label::ConsulRole(role.clone()),
+            Label::Host(name) => Label::ConsulHost(name.clone()),
+            other => other.clone(),
+        };
+        let is_server = self.host.is_vpn_server;
+        values::AclValues {
+            token: self.secrets.token(&own),
+            management: is_server.then(|| self.secrets.token(&Label::ConsulManagement)),
+            policies: is_server.then(|| acl::policies(rules)),
+            tokens: is_server.then(|| self.tokens(rules)),
+        }
+    }
+
+    /// Everybody's tokens: of each host known by name, and of each role.
+    fn tokens(&self, rules: &BTreeMap<ProfileName, KeyRules>) -> Vec<values::TokenValues> {
+        let token = |label: Label, roles: &[ProfileName], node: Option<&HostName>| values::TokenValues {
+            name: label.to_string(),
+            accessor: self.secrets.accessor(&label),
+            secret: self.secrets.token(&label),
+            policies: acl::policies_of(rules, roles, node),
+            node: node.cloned(),
+        };
+        let of_host =
+            |host: &Host| token(Label::ConsulHost(host.name.value.clone()), &host.roles, Some(&host.name.value));
+        let roles = self.catalogue.roles.iter().filter(|(_, role)| !role.vpn_server);
+        let of_role = |name: &ProfileName| {
+            let asked = Located { value: name.clone(), place: self.cluster.stack.place };
+            let closed = self.catalogue.close_roles(&[asked]).unwrap_or_default();
+            token(Label::ConsulRole(name.clone()), &closed, None)
+        };
+        self.cluster.hosts.iter().map(of_host).chain(roles.map(|(name, _)| of_role(name))).collect()
+    }
+
+    fn manages(&self, roles: &[ProfileName]) -> bool {
+        roles.iter().any(|role| self.catalogue.roles.get(role).is_some_and(|role| role.swarm_manager))
+    }
+
+    /// The vpn-server begins the Swarm when it manages it, else the manager that comes first in cluster.yaml.
+    fn is_first_manager(&self) -> bool {
+        let server = self.cluster.vpn_server();
+        if self.host.is_vpn_server || self.manages(&server.roles) {
+            return self.host.is_vpn_server;
+        }
+        let first = self.cluster.hosts.iter().find(|host| self.manages(&host.roles));
+        first.is_some_and(|first| self.host.address == Some(first.address))
+    }
+
+    fn swarm(&self) -> values::SwarmValues {
+        let managers = self.cluster.hosts.iter().filter(|host| self.manages(&host.roles)).map(|host| host.address);
+        values::SwarmValues { others: managers.filter(|address| Some(*address) != self.host.address).collect() }
     }
 }

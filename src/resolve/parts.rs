@@ -76,6 +76,8 @@ pub(super) struct Selection<'a> {
     pub system: &'a System,
     /// Whether the host's VPN address is known now, or claimed later.
     pub is_static: bool,
+    /// Whether it is the one to begin the Swarm.
+    pub is_first_manager: bool,
 }
 
 impl<'a> Selection<'a> {
@@ -206,10 +208,11 @@ impl<'a> Selection<'a> {
         component: &'a Located<Component>,
         choice: &ArtifactName,
     ) -> Result<(&'a ProfileName, &'a Parts)> {
-        // What the cluster file says of other things decides these two.
+        // What the cluster file says of other things decides these.
         let by_fact = match choice.as_str() {
             "address" => Some(ProfileName::literal(if self.is_static { "static" } else { "claimed" })),
             IMAGES => Some(ProfileName::literal(if self.cluster.images.is_empty() { "registry" } else { "archive" })),
+            "swarm" => Some(ProfileName::literal(if self.is_first_manager { "first" } else { "other" })),
             _ => None,
         };
         let chosen = if by_fact.is_some() {

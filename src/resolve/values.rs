@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::Artifact;
 use crate::cluster::{
-    AccountName, AddressRange, ArtifactName, Endpoint, HostName, HubName, Network, NicName, OpenPort, Protocol,
-    Setting, UnitName, Version,
+    AccountName, AddressRange, ArtifactName, Endpoint, HostName, HubName, Network, NicName, OpenPort, ProfileName,
+    Protocol, Setting, UnitName, Version,
 };
 use crate::load::System;
 
@@ -19,6 +19,9 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 
 /// Values that are secrets: a file that uses one is for root alone.
 pub const SECRET_VALUES: &[&str] = &[
+    "consul.acl.management",
+    "consul.acl.token",
+    "consul.acl.tokens",
     "consul.encrypt",
     "vpn.client.password_hash",
     "vpn.server.accounts",
@@ -42,6 +45,8 @@ pub struct Values {
     pub firewall: FirewallValues,
     /// `consul.…`
     pub consul: ConsulValues,
+    /// `swarm.…`
+    pub swarm: SwarmValues,
     /// `artifact.<name>.…`
     pub artifact: BTreeMap<ArtifactName, ArtifactValues>,
     /// `image.<name>`: a reference by digest.
@@ -64,6 +69,9 @@ pub struct ClusterValues {
 pub struct HostValues {
     /// Its operating system.
     pub system: SystemValues,
+    /// Where it runs; absent for hosts rendered by role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<ProfileName>,
     /// What genhost.target wants.
     pub units: Vec<UnitName>,
     /// What the first boot waits for.
@@ -263,6 +271,57 @@ pub struct ConsulValues {
     pub encrypt: String,
     /// go-sockaddr template of the address to bind to.
     pub bind_addr: String,
+    /// Tokens; absent where Consul asks for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acl: Option<AclValues>,
+}
+
+/// Who may what in Consul.
+#[derive(Debug, Serialize)]
+pub struct AclValues {
+    /// The host's own token.
+    pub token: String,
+    /// The token that may everything: the vpn-server's alone, as is what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub management: Option<String>,
+    /// Policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<PolicyValues>>,
+    /// Everybody's tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Vec<TokenValues>>,
+}
+
+/// A policy.
+#[derive(Debug, Serialize)]
+pub struct PolicyValues {
+    /// Its name.
+    pub name: String,
+    /// Its rules, in Consul's own language.
+    pub rules: String,
+}
+
+/// A token.
+#[derive(Debug, Serialize)]
+pub struct TokenValues {
+    /// Whose it is.
+    pub name: String,
+    /// Under what Consul keeps it, a UUID.
+    pub accessor: String,
+    /// The token, a UUID.
+    pub secret: String,
+    /// Names of its policies.
+    pub policies: Vec<String>,
+    /// The one node that it may register; absent when any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<HostName>,
+}
+
+/// The Swarm.
+#[derive(Debug, Serialize)]
+pub struct SwarmValues {
+    /// Addresses of the managers known by name, other than this host.
+    pub others: Vec<Ipv4Addr>,
 }
 
 /// An artifact.

@@ -33,6 +33,12 @@ pub enum Label {
     User(UserName),
     /// Key of Consul's gossip.
     Gossip,
+    /// Consul's token that may everything.
+    ConsulManagement,
+    /// A host's own token for Consul.
+    ConsulHost(HostName),
+    /// The token for Consul of all hosts rendered for a role.
+    ConsulRole(ProfileName),
 }
 
 impl fmt::Display for Label {
@@ -45,6 +51,9 @@ impl fmt::Display for Label {
             Self::Role(name) => write!(f, "vpn/role/{name}"),
             Self::User(name) => write!(f, "vpn/user/{name}"),
             Self::Gossip => f.write_str("consul/gossip"),
+            Self::ConsulManagement => f.write_str("consul/management"),
+            Self::ConsulHost(name) => write!(f, "consul/token/{name}"),
+            Self::ConsulRole(name) => write!(f, "consul/role/{name}"),
         }
     }
 }
@@ -146,6 +155,16 @@ impl Secrets {
         }
     }
 
+    /// A token for Consul, which wants a UUID (RFC 9562, version 8: 122 bits of the derived ones).
+    pub fn token(&self, label: &Label) -> String {
+        uuid(self.derive::<16>(&label.to_string()))
+    }
+
+    /// The name under which Consul keeps a token, which is no secret.
+    pub fn accessor(&self, label: &Label) -> String {
+        uuid(self.derive::<16>(&format!("{label}/accessor")))
+    }
+
     /// The VPN server's key and certificate.
     pub fn key_pair(&self) -> &KeyPair {
         &self.key_pair
@@ -160,4 +179,11 @@ impl Secrets {
         debug_assert!(expanded.is_ok());
         bytes
     }
+}
+
+fn uuid(mut bytes: [u8; 16]) -> String {
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
 }

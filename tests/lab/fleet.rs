@@ -35,6 +35,18 @@ impl Recipe {
         Self { workplace }
     }
 
+    /// The same three hosts as managers of a swarm, by other names and with an endpoint of their own.
+    pub fn swarm_mode(&self, endpoint: &str) -> Self {
+        self.change(|text| {
+            text.replace("stack: classic", "stack: swarm-mode")
+                .replace("os: debian-11", "os: debian-12")
+                .replace(ENDPOINT, endpoint)
+                .replace("  swarm-local:", "  mode-local:")
+                .replace("  swarm-node", "  mode-node")
+                .replace("[swarm-agent]", "[swarm-manager]")
+        })
+    }
+
     /// What `genhost` prints for these arguments.
     pub fn print(&self, arguments: &[&str]) -> String {
         self.workplace.genhost(arguments).stdout_of_success()

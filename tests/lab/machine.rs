@@ -34,20 +34,17 @@ pub struct Answer {
 }
 
 impl Machine {
-    /// A machine with an empty disk and this user-data.
+    /// A machine with Debian 11 on its disk and this user-data.
     pub fn new(name: &str, site: Site, user_data: &str) -> Self {
+        Self::of(&root(), name, site, user_data)
+    }
+
+    /// A machine with this root file system on its disk.
+    pub fn of(lower: &Path, name: &str, site: Site, user_data: &str) -> Self {
         let folder = folder().join("run").join(name);
         for inner in ["up", "work", "root", "docker", "containerd"] {
             std::fs::create_dir_all(folder.join(inner)).expect("a machine's folder");
         }
-        let lower = root();
-        let options = format!("lowerdir={},upperdir=up,workdir=work", lower.display());
-        let mount = Command::new("mount")
-            .args(["-t", "overlay", "overlay", "-o", &options, "root"])
-            .current_dir(&folder)
-            .status()
-            .expect("mount");
-        assert!(mount.success(), "no overlay at {}", folder.display());
         let machine = Self {
             name: name.to_owned(),
             site,
@@ -56,8 +53,31 @@ impl Machine {
             nspawn: Arc::default(),
             boots: Arc::default(),
         };
+        machine.mount(lower);
         machine.seed(user_data);
         machine
+    }
+
+    /// Takes everything from its disk that was not on it when it was new. It has to be off.
+    pub fn wipe(&self, lower: &Path, user_data: &str) {
+        let disk = self.disk();
+        run("umount", &[&disk.to_string_lossy()]);
+        for inner in ["up", "work", "docker", "containerd"] {
+            let _ = std::fs::remove_dir_all(self.folder.join(inner));
+            std::fs::create_dir_all(self.folder.join(inner)).expect("a machine's folder");
+        }
+        self.mount(lower);
+        self.seed(user_data);
+    }
+
+    fn mount(&self, lower: &Path) {
+        let options = format!("lowerdir={},upperdir=up,workdir=work", lower.display());
+        let mount = Command::new("mount")
+            .args(["-t", "overlay", "overlay", "-o", &options, "root"])
+            .current_dir(&self.folder)
+            .status()
+            .expect("mount");
+        assert!(mount.success(), "no overlay at {}", self.folder.display());
     }
 
     /// The disk, seen from outside.

@@ -21,9 +21,14 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab")
 }
 
-/// The Debian 11 root file system that every host starts from.
+/// The Debian 11 root file system that hosts start from.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/roots/bullseye")
+}
+
+/// The Debian 12 one.
+pub fn debian_12() -> PathBuf {
+    root().with_file_name("bookworm")
 }
 
 /// Runs this program again in namespaces of its own and gives its exit code; `None`: this is already that run.
@@ -97,7 +102,7 @@ fn missing() -> Option<String> {
     if let Some(program) = programs.split(' ').find(|program| !is_there(program)) {
         return Some(format!("{program} is missing: run `.ci/setup`"));
     }
-    for path in [root(), root().with_extension("stamp"), "/dev/net/tun".into()] {
+    for path in [root(), root().with_extension("stamp"), debian_12().with_extension("stamp"), "/dev/net/tun".into()] {
         if !path.exists() {
             return Some(format!("{} is missing: run `.ci/setup`", path.display()));
         }

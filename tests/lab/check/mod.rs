@@ -17,6 +17,7 @@ mod revoked;
 mod speed;
 mod stranger;
 mod swarm;
+mod swarm_mode;
 mod together;
 
 use crate::lab::Check;
@@ -40,5 +41,6 @@ pub const ALL: &[Check] = &[
     revoked::CHECK,
     again::CHECK,
     agents::CHECK,
+    swarm_mode::CHECK,
     border::CHECK,
 ];

@@ -1,0 +1,107 @@
+//! The stack swarm-mode on Debian 12: three managers and a worker that join by themselves, and what they survive.
+
+use std::time::{Duration, Instant};
+
+use crate::internet::Site;
+use crate::lab::{Check, Lab, never};
+use crate::machine::Machine;
+use crate::sandbox::debian_12;
+
+pub const CHECK: Check = Check {
+    name: "swarm-mode",
+    says: "hosts of the stack swarm-mode join one swarm by themselves, again after a reboot, and with a new disk",
+    skip: never,
+    run,
+};
+
+/// Public address of this cluster's vpn-server.
+const ENDPOINT: &str = "203.0.113.110";
+
+/// Asks Consul for a key with the token of a file, and prints the answer's code.
+const KEY: &str = "curl -sm9 -o /dev/null -w '%{http_code}'";
+
+/// genhost-verify is content within two minutes.
+#[track_caller]
+fn verified(host: &Machine) {
+    let start = Instant::now();
+    loop {
+        let answer = host.run("genhost-verify");
+        if answer.ok {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(120), "{}: {}", host.name, answer.text);
+    }
+}
+
+fn run(lab: &Lab) -> String {
+    let recipe = lab.recipe.swarm_mode(ENDPOINT);
+    let machine = |name: &str, site: Site, arguments: &[&str]| {
+        lab.guest(Machine::of(&debian_12(), name, site, &recipe.print(arguments)))
+    };
+    let named = |name: &str, site: Site| machine(name, site, &["--host", name]);
+    let [node0, node1, local] = [
+        named("mode-node0", Site::Cloud(110)),
+        named("mode-node1", Site::Cloud(111)),
+        named("mode-local", Site::Home(60)),
+    ];
+    let worker = machine("droplet", Site::Cloud(112), &["--role", "agent"]);
+    let all = [node0, node1, local, worker];
+
+    let start = Instant::now();
+    all.iter().for_each(|host| host.power_on());
+    let whole = |by: &Machine, nodes: usize| {
+        let nodes = format!("docker node ls --format '{{{{.Status}}}}' | grep -c Ready | grep -x {nodes}");
+        by.wait(150, &format!("{nodes} && ! docker node ls | grep Down"));
+    };
+    whole(node1, 4);
+    let joined = start.elapsed();
+    for host in all {
+        host.wait(90, "cloud-init status | grep -x 'status: done'");
+        let failed = host.ok("systemctl --failed --no-legend");
+        assert_eq!(failed, "", "{}", host.name);
+    }
+    assert_eq!(node0.ok("docker node ls -q -f role=manager | wc -l"), "3");
+    node0.wait(30, "docker node inspect mode-node1 -f '{{.Spec.Labels.platform}}' | grep -x digitalocean");
+    verified(local);
+
+    // Who may what: a worker knows how to be one, no more; who has no token, nothing.
+    let code = |host: &Machine, token: &str, key: &str| {
+        host.ok(&format!("{KEY} {token} localhost:8500/v1/kv/genhost/swarm/{key}"))
+    };
+    let own = "-H@/etc/genhost/consul-token";
+    assert_eq!([code(worker, own, "worker"), code(worker, own, "manager")], ["200", "403"]);
+    assert_eq!([code(worker, "", "worker"), code(node0, "", "manager")], ["403", "403"]);
+    assert_eq!(worker.ok(&format!("{KEY} {own} -XPUT -d x localhost:8500/v1/kv/genhost/swarm/worker")), "403");
+
+    // All reboot at once.
+    let start = Instant::now();
+    let boots = all.map(|host| host.boots());
+    all.iter().for_each(|host| host.ask_to_reboot());
+    for (host, boots) in all.iter().zip(boots) {
+        host.wait_boot(boots + 1);
+    }
+    whole(local, 4);
+    verified(local);
+    let rebooted = start.elapsed();
+
+    // The first manager, with the VPN and Consul on it, comes back with an empty disk: to this swarm, as one node.
+    let swarm = local.ok("docker info -f '{{.Swarm.Cluster.ID}}'");
+    node0.power_cut();
+    node0.wipe(&debian_12(), &recipe.print(&["--host", "mode-node0"]));
+    let start = Instant::now();
+    node0.power_on();
+    node0.wait(180, &format!("docker info -f '{{{{.Swarm.Cluster.ID}}}}' | grep -x {swarm}"));
+    whole(node0, 4);
+    let rebuilt = start.elapsed();
+    verified(local);
+    for host in all {
+        host.power_cut();
+    }
+    let seconds = |time: Duration| time.as_secs_f32();
+    format!(
+        "four nodes {:.1} s after power-on; {:.1} s after a reboot of all; {:.1} s after the first manager lost its disk",
+        seconds(joined),
+        seconds(rebooted),
+        seconds(rebuilt)
+    )
+}
