@@ -101,6 +101,12 @@ impl Session {
             let problem = Problem::ExampleEndpoint { endpoint: endpoint.to_string() };
             self.note(Diagnostic::at(endpoint.place, problem));
         }
+        let manages = |role| catalogue.roles.get(role).is_some_and(|role| role.swarm_manager);
+        let is_managed = cluster.hosts.iter().flat_map(|host| &host.roles).any(manages);
+        if !is_managed && catalogue.stacks.get(&cluster.stack.value).is_some_and(|stack| stack.begins_swarm(catalogue))
+        {
+            self.note(Diagnostic::at(cluster.stack.place, Problem::NobodyBegins));
+        }
         let hosts = cluster.hosts.iter().map(|host| Label::Host(host.name.value.clone()));
         let roles = catalogue.roles.keys().map(|role| Label::Role(role.clone()));
         let users = cluster.vpn.users.iter().map(|user| Label::User(user.clone()));

@@ -98,6 +98,8 @@ pub enum Problem {
     NetworkFull,
     #[error("`vpn.endpoint` is still the example `{endpoint}`, where no host will find its VPN server")]
     ExampleEndpoint { endpoint: String },
+    #[error("no host known by name manages the Swarm, so nobody begins it")]
+    NobodyBegins,
 
     // Parts
     #[error("nothing chooses a variant of `{choice}` on {system}")]
@@ -206,6 +208,7 @@ impl Problem {
     pub fn severity(&self) -> Severity {
         match self {
             Self::ExampleEndpoint { .. }
+            | Self::NobodyBegins
             | Self::SecretsMade { .. }
             | Self::NotIgnored { .. }
             | Self::OverSmallest { .. }
@@ -262,6 +265,9 @@ impl Problem {
                 "set it to the vpn-server's address: in cluster.yaml (`genhost init --endpoint ADDRESS`), \
                  or with `--set vpn.endpoint=ADDRESS`"
                     .into()
+            }
+            Self::NobodyBegins => {
+                "give a host the role `swarm-manager`; hosts rendered by role join what it began".into()
             }
             Self::NoChoice { choice, .. } => format!("say `install: {{{choice}: …}}` in cluster.yaml"),
             Self::NoPinnedHash { artifact, .. } => format!(

@@ -65,6 +65,14 @@ pub struct Stack {
     pub unable: BTreeMap<SystemName, String>,
 }
 
+impl Stack {
+    /// Whether its Swarm has to be begun by one of its managers: a component of theirs makes the choice `swarm`.
+    pub fn begins_swarm(&self, catalogue: &Catalogue) -> bool {
+        let components = self.roles.values().flatten().filter_map(|name| catalogue.components.get(&name.value));
+        components.filter_map(|component| component.choice.as_ref()).any(|choice| choice.as_str() == "swarm")
+    }
+}
+
 /// Keys of Consul's KV; one that ends with `/` stands for all that begin with it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

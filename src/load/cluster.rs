@@ -183,7 +183,8 @@ impl Validation<'_> {
             return self
                 .fault(file.stack.place, Problem::Unknown { what: "stack", name: file.stack.to_string(), known });
         };
-        let unknown = stack.roles.keys().filter(|role| !self.catalogue.roles.contains_key(*role));
+        let named = stack.roles.keys().chain(stack.acl.iter().flat_map(std::collections::BTreeMap::keys));
+        let unknown = named.filter(|role| !self.catalogue.roles.contains_key(*role));
         for role in unknown {
             let known = names(self.catalogue.roles.keys());
             self.fault(stack.place, Problem::Unknown { what: "role", name: role.to_string(), known });

@@ -167,7 +167,7 @@ impl Resolver<'_> {
                 people: (&self.people(&parts.people_ports)).into(),
                 published: self.cluster.people.clone(),
             },
-            consul: self.consul(stack),
+            consul: self.consul(stack)?,
             swarm: self.swarm(),
             artifact: parts.artifacts.iter().map(|(name, artifact)| (name.clone(), artifact.into())).collect(),
             image: parts.images.clone(),
@@ -254,7 +254,8 @@ impl Resolver<'_> {
             Label::Host(name) => name.to_string(),
             Label::Role(name) => name.to_string(),
             Label::User(name) => name.to_string(),
-            _ => String::new(),
+            Label::Administrator | Label::Hub | Label::PreSharedKey | Label::Gossip => String::new(),
+            Label::ConsulManagement | Label::ConsulHost(_) | Label::ConsulRole(_) => String::new(),
         }
     }
 
@@ -280,10 +281,10 @@ impl Resolver<'_> {
         offered.iter().filter(lets).copied().collect()
     }
 
-    fn consul(&self, stack: &Stack) -> values::ConsulValues {
+    fn consul(&self, stack: &Stack) -> Result<values::ConsulValues> {
         let servers: Vec<Ipv4Addr> = self.cluster.consul_servers().map(|host| host.address).collect();
         let others = servers.iter().copied().filter(|address| Some(*address) != self.host.address);
-        values::ConsulValues {
+        Ok(values::ConsulValues {
             server: self.host.consul == ConsulRole::Server,
             bootstrap_expect: servers.len(),
             retry_join: others.collect(),
@@ -291,27 +292,27 @@ impl Resolver<'_> {
             api_address: servers.first().copied().unwrap_or(self.cluster.vpn_server().address),
             encrypt: self.secrets.gossip_key(),
             bind_addr: format!("{{{{ GetInterfaceIP \"vpn_{}\" }}}}", self.cluster.vpn.nic),
-            acl: stack.acl.as_ref().map(|rules| self.acl(rules)),
-        }
+            acl: stack.acl.as_ref().map(|rules| self.acl(rules)).transpose()?,
+        })
     }
 
-    fn acl(&self, rules: &BTreeMap<ProfileName, KeyRules>) -> values::AclValues {
+    fn acl(&self, rules: &BTreeMap<ProfileName, KeyRules>) -> Result<values::AclValues> {
         let own = match &self.host.account {
             Label::Role(role) => Label::ConsulRole(role.clone()),
             Label::Host(name) => Label::ConsulHost(name.clone()),
             other => other.clone(),
         };
         let is_server = self.host.is_vpn_server;
-        values::AclValues {
+        Ok(values::AclValues {
             token: self.secrets.token(&own),
             management: is_server.then(|| self.secrets.token(&Label::ConsulManagement)),
             policies: is_server.then(|| acl::policies(rules)),
-            tokens: is_server.then(|| self.tokens(rules)),
-        }
+            tokens: is_server.then(|| self.tokens(rules)).transpose()?,
+        })
     }
 
     /// Everybody's tokens: of each host known by name, and of each role.
-    fn tokens(&self, rules: &BTreeMap<ProfileName, KeyRules>) -> Vec<values::TokenValues> {
+    fn tokens(&self, rules: &BTreeMap<ProfileName, KeyRules>) -> Result<Vec<values::TokenValues>> {
         let token = |label: Label, roles: &[ProfileName], node: Option<&HostName>| values::TokenValues {
             name: label.to_string(),
             accessor: self.secrets.accessor(&label),
@@ -320,12 +321,11 @@ impl Resolver<'_> {
             node: node.cloned(),
         };
         let of_host =
-            |host: &Host| token(Label::ConsulHost(host.name.value.clone()), &host.roles, Some(&host.name.value));
+            |host: &Host| Ok(token(Label::ConsulHost(host.name.value.clone()), &host.roles, Some(&host.name.value)));
         let roles = self.catalogue.roles.iter().filter(|(_, role)| !role.vpn_server);
         let of_role = |name: &ProfileName| {
             let asked = Located { value: name.clone(), place: self.cluster.stack.place };
-            let closed = self.catalogue.close_roles(&[asked]).unwrap_or_default();
-            token(Label::ConsulRole(name.clone()), &closed, None)
+            Ok(token(Label::ConsulRole(name.clone()), &self.catalogue.close_roles(&[asked])?, None))
         };
         self.cluster.hosts.iter().map(of_host).chain(roles.map(|(name, _)| of_role(name))).collect()
     }
