@@ -34,6 +34,9 @@ pub struct Input {
     /// Cluster file, `-` for standard input [default: cluster.yaml, or the built-in cluster where there is none]
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Take another stack than the cluster file's, on the system that it runs on unless --set os=… says another
+    #[arg(long, value_name = "STACK", value_parser = ProfileName::new)]
+    pub stack: Option<ProfileName>,
     /// Lay a value over the cluster file, such as vpn.endpoint=203.0.113.7
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
@@ -76,6 +79,9 @@ pub struct Init {
     /// Where clients reach the vpn-server: a DNS name or an IPv4 address
     #[arg(long, value_name = "ADDRESS", value_parser = crate::cluster::Endpoint::new)]
     pub endpoint: Option<crate::cluster::Endpoint>,
+    /// Which generation of parts: classic or swarm-mode
+    #[arg(long, value_name = "STACK", value_parser = ProfileName::new)]
+    pub stack: Option<ProfileName>,
 }
 
 #[derive(Debug, Args)]

@@ -33,20 +33,42 @@ struct Line {
     platform: Option<ProfileName>,
 }
 
+/// Hosts of which more than half must be up, or all they do together stands still.
+#[derive(Debug, Serialize)]
+struct Quorum {
+    of: &'static str,
+    hosts: usize,
+    /// How many away are too many.
+    lost_without: usize,
+}
+
+impl Quorum {
+    fn new(of: &'static str, hosts: usize) -> Option<Self> {
+        (hosts > 0).then_some(Self { of, hosts, lost_without: hosts.div_ceil(2) })
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Answer {
     hosts: Vec<Line>,
+    quorums: Vec<Quorum>,
     diagnostics: Vec<Record>,
 }
 
 /// Checks the cluster, and every host and role.
 pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
     let mut faults = Vec::new();
+    let mut quorums = Vec::new();
     let lines = match prepare(session, arguments) {
         Ok((catalogue, cluster, secrets)) => {
             session.note_doubts(&catalogue, &cluster, &secrets);
-            Checker { session, catalogue: &catalogue, cluster: &cluster, secrets: &secrets, faults: &mut faults }
-                .lines()
+            let lines =
+                Checker { session, catalogue: &catalogue, cluster: &cluster, secrets: &secrets, faults: &mut faults }
+                    .lines();
+            if !lines.is_empty() {
+                quorums = quorums_of(&catalogue, &cluster);
+            }
+            lines
         }
         Err(found) => {
             faults = found;
@@ -62,12 +84,13 @@ pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
     let is_wrong = faults.iter().any(Diagnostic::is_error);
     match arguments.format {
         CheckFormat::Text => {
-            output::to_stdout(lines.iter().map(text).collect::<String>().as_bytes()).map_err(|e| vec![e.into()])?;
+            let lines = lines.iter().map(text).chain(quorums.iter().map(quorum_text));
+            output::to_stdout(lines.collect::<String>().as_bytes()).map_err(|e| vec![e.into()])?;
             report::to_stderr(&session.sources, &faults);
         }
         CheckFormat::Json => {
             let diagnostics = faults.iter().map(|fault| Record::new(&session.sources, fault)).collect();
-            let answer = serde_json::to_value(Answer { hosts: lines, diagnostics });
+            let answer = serde_json::to_value(Answer { hosts: lines, quorums, diagnostics });
             let answer = answer.map_err(|error| Problem::Emit { format: "json", reason: error.to_string() });
             let answer = answer.map_err(|problem| vec![problem.into()])?;
             output::to_stdout(format!("{answer:#}\n").as_bytes()).map_err(|e| vec![e.into()])?;
@@ -82,6 +105,19 @@ fn prepare(session: &mut Session, arguments: &Check) -> Result<(Catalogue, Clust
     let cluster = session.cluster(&arguments.input, &catalogue)?;
     let secrets = session.secrets(&arguments.input).map_err(|fault| vec![fault])?;
     Ok((catalogue, cluster, secrets))
+}
+
+/// Consul's servers, and the managers of a Swarm that keeps its own state. Classic Swarm keeps its in Consul.
+fn quorums_of(catalogue: &Catalogue, cluster: &Cluster) -> Vec<Quorum> {
+    let managers = cluster.hosts.iter().filter(|host| catalogue.manages_swarm(&host.roles)).count();
+    let begins = catalogue.stacks.get(&cluster.stack.value).is_some_and(|stack| stack.begins_swarm(catalogue));
+    let of_swarm = Quorum::new("Swarm managers", if begins { managers } else { 0 });
+    Quorum::new("Consul servers", cluster.consul_servers().count()).into_iter().chain(of_swarm).collect()
+}
+
+fn quorum_text(quorum: &Quorum) -> String {
+    let Quorum { of, hosts, lost_without } = quorum;
+    format!("quorum of {of}: {hosts} here, lost when {lost_without} of them cannot be reached\n")
 }
 
 fn text(line: &Line) -> String {

@@ -6,9 +6,8 @@ use super::arguments::Init;
 use super::output::{self, Readers};
 use super::session::Session;
 use super::{Outcome, show};
-use crate::cluster::Endpoint;
 use crate::diagnostic::{Diagnostic, Problem, Sources};
-use crate::load;
+use crate::load::{self, Catalogue, Shelf};
 use crate::yaml;
 
 /// Writes cluster.yaml, its schema, secrets.yaml and .gitignore; what is there stays.
@@ -18,10 +17,7 @@ pub fn run(session: &mut Session, arguments: &Init) -> Outcome {
     if cluster.symlink_metadata().is_ok() {
         return Err(one(Problem::WouldOverwrite { path: cluster.display().to_string() }));
     }
-    let text = match &arguments.endpoint {
-        Some(endpoint) => with_endpoint(endpoint).map_err(|fault| vec![fault])?,
-        None => load::built_in_cluster().to_owned(),
-    };
+    let text = cluster_text(arguments).map_err(|fault| vec![fault])?;
     let secrets = Path::new("secrets.yaml");
     if secrets.symlink_metadata().is_err() {
         session.make_secrets(secrets).map_err(|fault| vec![fault])?;
@@ -43,13 +39,30 @@ fn create_missing(path: &Path, text: &str) -> Result<(), Problem> {
     }
 }
 
-/// The built-in cluster with another endpoint, its comments kept.
-fn with_endpoint(endpoint: &Endpoint) -> Result<String, Diagnostic> {
+/// The built-in cluster with what was asked for in its place, its comments kept.
+fn cluster_text(arguments: &Init) -> Result<String, Diagnostic> {
     let mut sources = Sources::default();
     let text = load::built_in_cluster();
     let source = sources.add("cluster.yaml", text);
     let node = yaml::parse(&sources, source)?;
-    let missing = || Problem::MissingKey { key: "vpn.endpoint".into() };
-    let place = node.get("vpn").and_then(|vpn| vpn.get("endpoint")).map(|node| node.place).ok_or_else(missing)?;
-    Ok([&text[..place.start as usize], endpoint.as_str(), &text[place.end as usize..]].concat())
+    let mut asked: Vec<(&[&str], String)> = Vec::new();
+    if let Some(name) = &arguments.stack {
+        let catalogue = Catalogue::load(&mut sources, &Shelf::profiles(), Shelf::templates())?;
+        let stack = catalogue.stacks.get(name).ok_or_else(|| {
+            let known = catalogue.stacks.keys().map(ToString::to_string).collect();
+            Problem::Unknown { what: "stack", name: name.to_string(), known }
+        })?;
+        asked.extend([(&["stack"][..], name.to_string()), (&["os"], stack.os.to_string())]);
+    }
+    asked.extend(arguments.endpoint.iter().map(|endpoint| (&["vpn", "endpoint"][..], endpoint.to_string())));
+    let mut written = String::new();
+    let mut end = 0;
+    for (keys, value) in asked {
+        let found = keys.iter().try_fold(&node, |node, key| node.get(key));
+        let place = found.ok_or_else(|| Problem::MissingKey { key: keys.join(".") })?.place;
+        written += &text[end..place.start as usize];
+        written += &value;
+        end = place.end as usize;
+    }
+    Ok(written + &text[end..])
 }

@@ -73,7 +73,11 @@ impl Session {
     pub fn cluster(&mut self, input: &Input, catalogue: &Catalogue) -> Result<Cluster, Vec<Diagnostic>> {
         let one = |fault: Diagnostic| vec![fault];
         let mut overrides = Vec::new();
-        for argument in &input.overrides {
+        let of_stack = input.stack.iter().flat_map(|stack| {
+            let os = catalogue.stacks.get(stack).map(|stack| format!("os={}", stack.os.value));
+            std::iter::once(format!("stack={stack}")).chain(os)
+        });
+        for argument in of_stack.collect::<Vec<_>>().iter().chain(&input.overrides) {
             overrides.push(Override::parse(&mut self.sources, argument).map_err(one)?);
         }
         let source = match place_of(input) {
@@ -101,8 +105,7 @@ impl Session {
             let problem = Problem::ExampleEndpoint { endpoint: endpoint.to_string() };
             self.note(Diagnostic::at(endpoint.place, problem));
         }
-        let manages = |role| catalogue.roles.get(role).is_some_and(|role| role.swarm_manager);
-        let is_managed = cluster.hosts.iter().flat_map(|host| &host.roles).any(manages);
+        let is_managed = cluster.hosts.iter().any(|host| catalogue.manages_swarm(&host.roles));
         if !is_managed && catalogue.stacks.get(&cluster.stack.value).is_some_and(|stack| stack.begins_swarm(catalogue))
         {
             self.note(Diagnostic::at(cluster.stack.place, Problem::NobodyBegins));

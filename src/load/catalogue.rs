@@ -43,6 +43,8 @@ pub struct Role {
 pub struct Stack {
     /// One line for people.
     pub summary: String,
+    /// What hosts run where nobody says another.
+    pub os: Located<SystemName>,
     /// Components of every host.
     pub components: Vec<Located<ComponentName>>,
     /// Components of a role's hosts, besides the role's own.
@@ -321,6 +323,11 @@ impl Catalogue {
     /// The role of that name or alias.
     pub fn role(&self, name: &ProfileName) -> Option<(&ProfileName, &Role)> {
         self.roles.get_key_value(name).or_else(|| self.roles.iter().find(|(_, role)| role.aliases.contains(name)))
+    }
+
+    /// Whether a host with these roles manages the Swarm.
+    pub fn manages_swarm(&self, roles: &[ProfileName]) -> bool {
+        roles.iter().any(|role| self.roles.get(role).is_some_and(|role| role.swarm_manager))
     }
 
     /// Roles and all that they imply, sorted, without doubles.

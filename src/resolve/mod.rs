@@ -330,22 +330,19 @@ impl Resolver<'_> {
         self.cluster.hosts.iter().map(of_host).chain(roles.map(|(name, _)| of_role(name))).collect()
     }
 
-    fn manages(&self, roles: &[ProfileName]) -> bool {
-        roles.iter().any(|role| self.catalogue.roles.get(role).is_some_and(|role| role.swarm_manager))
-    }
-
     /// The vpn-server begins the Swarm when it manages it, else the manager that comes first in cluster.yaml.
     fn is_first_manager(&self) -> bool {
         let server = self.cluster.vpn_server();
-        if self.host.is_vpn_server || self.manages(&server.roles) {
+        if self.host.is_vpn_server || self.catalogue.manages_swarm(&server.roles) {
             return self.host.is_vpn_server;
         }
-        let first = self.cluster.hosts.iter().find(|host| self.manages(&host.roles));
+        let first = self.cluster.hosts.iter().find(|host| self.catalogue.manages_swarm(&host.roles));
         first.is_some_and(|first| self.host.address == Some(first.address))
     }
 
     fn swarm(&self) -> values::SwarmValues {
-        let managers = self.cluster.hosts.iter().filter(|host| self.manages(&host.roles)).map(|host| host.address);
+        let managers =
+            self.cluster.hosts.iter().filter(|host| self.catalogue.manages_swarm(&host.roles)).map(|host| host.address);
         values::SwarmValues { others: managers.filter(|address| Some(*address) != self.host.address).collect() }
     }
 }
