@@ -51,7 +51,7 @@ fn run(lab: &Lab) -> String {
     all.iter().for_each(|host| host.power_on());
     let whole = |by: &Machine, nodes: usize| {
         let nodes = format!("docker node ls --format '{{{{.Status}}}}' | grep -c Ready | grep -x {nodes}");
-        by.wait(150, &format!("{nodes} && ! docker node ls | grep Down"));
+        by.wait(240, &format!("{nodes} && ! docker node ls | grep Down"));
     };
     whole(node1, 4);
     let joined = start.elapsed();
