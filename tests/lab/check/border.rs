@@ -26,8 +26,6 @@ fn run(lab: &Lab) -> String {
             || flow == "tcp 203.0.113.11 > 203.0.113.10 5201"
             // Docker asks for a container by name that is not there at the moment
             || flow.contains(&format!("> {RESOLVER} 53 box-"))
-            // a worker of a swarm asks for an image that it has already
-            || flow.ends_with(&format!("> {RESOLVER} 53 docker.io."))
             // a host whose image of classic Swarm comes from no archive asks its registry for it
             || (!lab.artifacts.has_swarm && flow.ends_with(&format!("> {RESOLVER} 53 registry-1.docker.io.")))
     };
