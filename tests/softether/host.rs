@@ -176,7 +176,7 @@ impl Host {
         }
         put(
             "/test/bin/systemctl",
-            "#!/bin/sh\n# no Consul here\n[ \"$2\" = consul ] || exec /test/unit/${2%.service} $1 >/dev/null 2>&1\n",
+            "#!/bin/sh\n# no Consul here\n[ \"$1\" != --no-block ] || shift\n[ \"$2\" = consul ] || exec /test/unit/${2%.service} $1 >/dev/null 2>&1\n",
             0o755,
         );
         for name in [SERVER, CLIENT] {
