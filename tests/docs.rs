@@ -152,7 +152,9 @@ impl Tree {
 #[test]
 fn every_value_of_the_article_is_in_the_rendered_hosts() {
     let workplace = Workplace::new();
-    let tree = |name: &'static str| (name, Tree::of(workplace.genhost(["--host", name, "--format", "json"])));
+    let tree = |name: &'static str| {
+        (name, Tree::of(workplace.genhost(["--stack", "classic", "--host", name, "--format", "json"])))
+    };
     let hosts = BTreeMap::from(["swarm-node0", "swarm-node1", "swarm-local"].map(tree));
     let known = seed_blocks();
     let mut seen = BTreeSet::new();
@@ -239,9 +241,9 @@ fn walk(path: &str, value: &Value, seen: &mut Seen) {
 /// The built-in cluster on one system, with a port opened so that no list of ports is empty; on Debian 11 with what else a
 /// cluster file may have.
 fn cluster(sources: &mut Sources, catalogue: &Catalogue, stack: &str, system: &str) -> Cluster {
-    let source = sources.add("cluster.yaml", load::built_in_cluster());
-    let mut overrides =
-        vec![format!("stack={stack}"), format!("os={system}"), "firewall.open=[80/tcp, 53/udp]".to_owned()];
+    let (name, text) = load::built_in_cluster(ProfileName::new(stack).ok().as_ref());
+    let source = sources.add(name, text);
+    let mut overrides = vec![format!("os={system}"), "firewall.open=[80/tcp, 53/udp]".to_owned()];
     if system == "debian-11" {
         let sha256 = "0".repeat(64);
         overrides.push("firewall.people=[8500/tcp]".to_owned());
@@ -543,7 +545,7 @@ fn the_example_opens_its_port_on_the_vpn_alone() {
 
     // Nothing else is opened, and nothing is lost.
     let built_in = Workplace::new();
-    let built_in = Tree::of(built_in.genhost(["--host", "swarm-node0", "--format", "json"]));
+    let built_in = Tree::of(built_in.genhost(["--stack", "classic", "--host", "swarm-node0", "--format", "json"]));
     let built_in = built_in.text("/etc/genhost/firewall.nft").expect("a firewall").to_owned();
     assert_eq!(rules.replace(",9200", ""), built_in);
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const TRY: &str = r#"
 import json, select, socket, subprocess, sys, threading, time
 
-TCP = [22, 80, 443, 2375, 3375, 7946, 8080, 8088, 8300, 8301, 8302, 8500, 8600]
+TCP = [22, 80, 443, 2375, 2377, 3375, 7946, 8080, 8088, 8300, 8301, 8302, 8500, 8600]
 UDP = [53, 500, 1701, 4500, 4789, 7946, 8301, 8302, 8600]
 
 def run(command):
@@ -125,7 +125,7 @@ said["foreign rules"] = subprocess.run(
 said["forward"] = {
     "container to metadata": one("box", "172.18.0.2", "169.254.169.254", 80),
     "container to the public": one("box", "172.18.0.2", "198.51.100.2", 80),
-    "container to an API in the VPN": one("box", "172.18.0.2", "192.168.30.3", 2375),
+    "container to an API in the VPN": one("box", "172.18.0.2", "192.168.30.3", 8500),
     "container to another port in the VPN": one("box", "172.18.0.2", "192.168.30.3", 9000),
     "public to a container": one("public", "198.51.100.2", "172.18.0.2", 80),
     "public to published 8088": one("public", "198.51.100.2", "198.51.100.1", 8088),
@@ -184,7 +184,7 @@ fn forward(public_8088: bool, [person_8080, person_8088, person_inside]: [bool; 
 
 #[test]
 fn the_vpn_server_with_a_manager_offers_what_it_runs() {
-    let said = try_firewall(&["--host", "swarm-node0"]);
+    let said = try_firewall(&["--stack", "classic", "--host", "swarm-node0"]);
     let public = json!({"tcp": [22, 443], "udp": [500, 1701, 4500]});
     let host = json!({
         "tcp": [22, 443, 2375, 3375, 7946, 8300, 8301, 8302, 8500, 8600],
@@ -200,8 +200,26 @@ fn the_vpn_server_with_a_manager_offers_what_it_runs() {
 }
 
 #[test]
-fn an_agent_offers_the_public_its_ssh_alone() {
+fn no_engine_of_the_swarm_mode_is_open_to_anybody() {
+    let said = try_firewall(&["--host", "swarm-node0"]);
+    let host = json!({
+        "tcp": [22, 443, 2377, 7946, 8300, 8301, 8302, 8500, 8600],
+        "udp": [500, 1701, 4500, 4789, 7946, 8301, 8302, 8600],
+    });
+    assert_eq!(said["public"], json!({"tcp": [22, 443], "udp": [500, 1701, 4500]}), "{said:#}");
+    assert_eq!(said["container"], said["public"], "{said:#}");
+    assert_eq!(said["host"], host, "{said:#}");
+    assert_eq!(said["person"], json!({"tcp": [22, 443, 8500], "udp": [500, 1701, 4500]}), "{said:#}");
+    assert_eq!(said["forward"], forward(false, [true; 3]), "{said:#}");
+
     let said = try_firewall(&["--role", "agent"]);
+    assert_eq!(said["host"]["tcp"], json!([22, 7946, 8300, 8301, 8302, 8500, 8600]), "{said:#}");
+    assert_eq!(said["person"], json!({"tcp": [22, 8500], "udp": []}), "{said:#}");
+}
+
+#[test]
+fn an_agent_offers_the_public_its_ssh_alone() {
+    let said = try_firewall(&["--stack", "classic", "--role", "agent"]);
     let host = json!({
         "tcp": [22, 2375, 7946, 8300, 8301, 8302, 8500, 8600],
         "udp": [4789, 7946, 8301, 8302, 8600],

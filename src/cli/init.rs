@@ -39,30 +39,19 @@ fn create_missing(path: &Path, text: &str) -> Result<(), Problem> {
     }
 }
 
-/// The built-in cluster with what was asked for in its place, its comments kept.
+/// The stack's built-in cluster with the endpoint that was asked for, its comments kept.
 fn cluster_text(arguments: &Init) -> Result<String, Diagnostic> {
     let mut sources = Sources::default();
-    let text = load::built_in_cluster();
-    let source = sources.add("cluster.yaml", text);
+    let catalogue = Catalogue::load(&mut sources, &Shelf::profiles(), Shelf::templates())?;
+    if let Some(name) = arguments.stack.as_ref().filter(|name| !catalogue.stacks.contains_key(*name)) {
+        let known = catalogue.stacks.keys().map(ToString::to_string).collect();
+        return Err(Problem::Unknown { what: "stack", name: name.to_string(), known }.into());
+    }
+    let (name, text) = load::built_in_cluster(arguments.stack.as_ref());
+    let Some(endpoint) = &arguments.endpoint else { return Ok(text.to_owned()) };
+    let source = sources.add(name, text);
     let node = yaml::parse(&sources, source)?;
-    let mut asked: Vec<(&[&str], String)> = Vec::new();
-    if let Some(name) = &arguments.stack {
-        let catalogue = Catalogue::load(&mut sources, &Shelf::profiles(), Shelf::templates())?;
-        let stack = catalogue.stacks.get(name).ok_or_else(|| {
-            let known = catalogue.stacks.keys().map(ToString::to_string).collect();
-            Problem::Unknown { what: "stack", name: name.to_string(), known }
-        })?;
-        asked.extend([(&["stack"][..], name.to_string()), (&["os"], stack.os.to_string())]);
-    }
-    asked.extend(arguments.endpoint.iter().map(|endpoint| (&["vpn", "endpoint"][..], endpoint.to_string())));
-    let mut written = String::new();
-    let mut end = 0;
-    for (keys, value) in asked {
-        let found = keys.iter().try_fold(&node, |node, key| node.get(key));
-        let place = found.ok_or_else(|| Problem::MissingKey { key: keys.join(".") })?.place;
-        written += &text[end..place.start as usize];
-        written += &value;
-        end = place.end as usize;
-    }
-    Ok(written + &text[end..])
+    let found = node.get("vpn").and_then(|vpn| vpn.get("endpoint"));
+    let place = found.ok_or_else(|| Problem::MissingKey { key: "vpn.endpoint".to_owned() })?.place;
+    Ok(format!("{}{endpoint}{}", &text[..place.start as usize], &text[place.end as usize..]))
 }

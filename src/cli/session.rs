@@ -93,7 +93,10 @@ impl Session {
                 let text = self.text("standard input", bytes).map_err(one)?;
                 self.sources.add("standard input", text)
             }
-            Where::BuiltIn => self.sources.add("<genhost>/profiles/cluster.yaml", load::built_in_cluster()),
+            Where::BuiltIn => {
+                let (name, text) = load::built_in_cluster(input.stack.as_ref());
+                self.sources.add(name, text)
+            }
         };
         load::cluster(&self.sources, source, overrides, catalogue)
     }

@@ -4,12 +4,23 @@ use std::collections::BTreeMap;
 
 use include_dir::{Dir, include_dir};
 
+use crate::cluster::ProfileName;
+
 static PROFILES: Dir = include_dir!("$CARGO_MANIFEST_DIR/profiles");
 static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
-/// The built-in cluster, which is also what `genhost init` writes.
-pub fn built_in_cluster() -> &'static str {
-    PROFILES.get_file("cluster.yaml").and_then(|file| file.contents_utf8()).unwrap_or_default()
+/// The stack of the built-in cluster, where nobody says another.
+const DEFAULT_STACK: &str = "swarm-mode";
+
+/// A cluster to start from, `profiles/clusters/<stack>.yaml`: what `genhost` takes where there is no cluster file, and what
+/// `genhost init` writes. A stack that has none starts from the default one's.
+pub fn built_in_cluster(stack: Option<&ProfileName>) -> (String, &'static str) {
+    let of_stack = |stack: &str| {
+        let path = format!("clusters/{stack}.yaml");
+        let text = PROFILES.get_file(&path)?.contents_utf8()?;
+        Some((format!("<genhost>/profiles/{path}"), text))
+    };
+    stack.and_then(|stack| of_stack(stack.as_str())).or_else(|| of_stack(DEFAULT_STACK)).unwrap_or_default()
 }
 
 /// A tree of small data files by their path below its root.

@@ -17,34 +17,36 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The built-in cluster on Debian 11, artifacts from the lab's server.
-    pub fn new(artifacts: &Artifacts) -> Self {
+    /// The built-in cluster of the stack classic on Debian 11, artifacts from the lab's server.
+    pub fn classic(artifacts: &Artifacts) -> Self {
+        let built_in =
+            include_str!("../../profiles/clusters/classic.yaml").replace("os: ubuntu-22.04", "os: debian-11");
+        let mut recipe = Self::new(artifacts, &built_in.replace("vpn.example.com", ENDPOINT));
+        if artifacts.has_swarm {
+            recipe = recipe.change(|text| format!("{text}  swarm: {}\n", artifacts.pin("swarm.tar")));
+        }
+        recipe
+    }
+
+    /// The built-in cluster of the stack swarm-mode by other names and with an endpoint of its own.
+    pub fn swarm_mode(artifacts: &Artifacts, endpoint: &str) -> Self {
+        let built_in = include_str!("../../profiles/clusters/swarm-mode.yaml").replace("vpn.example.com", endpoint);
+        Self::new(
+            artifacts,
+            &built_in.replace("  swarm-local:", "  mode-local:").replace("  swarm-node", "  mode-node"),
+        )
+    }
+
+    fn new(artifacts: &Artifacts, cluster: &str) -> Self {
         let workplace = Workplace::new();
         workplace.write("secrets.yaml", format!("{SECRETS}own:\n  vpn/user/user: something\n  vpn/psk: sharedkey\n"));
-        let built_in = include_str!("../../profiles/cluster.yaml");
-        let mut text = built_in.replace("vpn.example.com", ENDPOINT).replace("os: ubuntu-22.04", "os: debian-11");
-        text += &format!(
+        let pins = format!(
             "install: {{consul: zip}}\nversions: {{consul: 1.8.7}}\nartifacts:\n  consul: {}\nimages:\n  busybox: {}\n",
             artifacts.pin("consul.zip"),
             artifacts.pin("busybox.tar"),
         );
-        if artifacts.has_swarm {
-            text += &format!("  swarm: {}\n", artifacts.pin("swarm.tar"));
-        }
-        workplace.write("cluster.yaml", text);
+        workplace.write("cluster.yaml", cluster.to_owned() + &pins);
         Self { workplace }
-    }
-
-    /// The same three hosts as managers of a swarm, by other names and with an endpoint of their own.
-    pub fn swarm_mode(&self, endpoint: &str) -> Self {
-        self.change(|text| {
-            text.replace("stack: classic", "stack: swarm-mode")
-                .replace("os: debian-11", "os: debian-12")
-                .replace(ENDPOINT, endpoint)
-                .replace("  swarm-local:", "  mode-local:")
-                .replace("  swarm-node", "  mode-node")
-                .replace("[swarm-agent]", "[swarm-manager]")
-        })
     }
 
     /// What `genhost` prints for these arguments.

@@ -53,7 +53,7 @@ impl Lab {
     pub fn new() -> Self {
         let internet = Internet::new();
         let artifacts = Artifacts::serve();
-        let recipe = Recipe::new(&artifacts);
+        let recipe = Recipe::classic(&artifacts);
         Self {
             internet,
             artifacts,

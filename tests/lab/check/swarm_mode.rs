@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::fleet::Recipe;
 use crate::internet::Site;
 use crate::lab::{Check, Lab, never};
 use crate::machine::Machine;
@@ -34,7 +35,7 @@ fn verified(host: &Machine) {
 }
 
 fn run(lab: &Lab) -> String {
-    let recipe = lab.recipe.swarm_mode(ENDPOINT);
+    let recipe = Recipe::swarm_mode(&lab.artifacts, ENDPOINT);
     let machine = |name: &str, site: Site, arguments: &[&str]| {
         lab.guest(Machine::of(&debian_12(), name, site, &recipe.print(arguments)))
     };
