@@ -3,7 +3,7 @@
 
 mod fixture;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -203,7 +203,7 @@ fn consul_validates_every_configuration() {
 
 #[test]
 fn dockerd_20_10_takes_every_flag_of_the_drop_in() {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for host in Host::all() {
         let Some(drop_in) = host.files().get("/etc/systemd/system/docker.service.d/genhost.conf").copied() else {
             continue;
@@ -238,6 +238,33 @@ fn dockerd_20_10_takes_every_flag_of_the_drop_in() {
         assert!(!said.contains("discovery service not supported"), "{}: {said}", host.case);
     }
     assert!(!seen.is_empty(), "no host has Docker");
+}
+
+#[test]
+fn dockerd_26_1_takes_every_daemon_json() {
+    let root = "target/roots/trixie";
+    let dockerd = format!("{root}/usr/sbin/dockerd");
+    assert!(Path::new(&dockerd).exists(), "{dockerd} is missing: run `.ci/setup`");
+    let hosts = Host::all();
+    let files: BTreeSet<&str> =
+        hosts.iter().filter_map(|host| host.files().get("/etc/docker/daemon.json").copied()).collect();
+    assert!(files.iter().any(|file| file.contains("log-opts")), "no case has settings");
+    let workplace = Workplace::empty();
+    let validate = |file: &str| {
+        workplace.write("daemon.json", file);
+        // by its own loader, since it is linked to Debian 13's libraries
+        let libraries = format!("{root}/usr/lib/x86_64-linux-gnu");
+        Command::new(format!("{libraries}/ld-linux-x86-64.so.2"))
+            .args(["--library-path", &libraries, &dockerd, "--validate", "--userland-proxy=false", "--config-file"])
+            .arg(workplace.path("daemon.json"))
+            .output()
+            .expect("dockerd")
+    };
+    for file in files {
+        let output = validate(file);
+        assert!(output.status.success(), "{file}: {}", text(&output));
+    }
+    assert!(!validate("{\"live-restore\": 7}").status.success(), "it refuses nothing");
 }
 
 /// The rendered host of a golden case, by the case's name.

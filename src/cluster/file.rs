@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, ArtifactName, ComponentName, Endpoint, HostName, HubName, Network, NicName, ProfileName, Sha256,
-    SystemName, Url, UserName, Version,
+    AccountName, ArtifactName, ComponentName, Endpoint, HostName, HubName, LabelWord, Network, NicName, ProfileName,
+    Sha256, SystemName, Url, UserName, Version,
 };
 use crate::yaml::{Entries, Located};
 
@@ -41,6 +41,9 @@ pub struct ClusterFile {
     /// others that every Docker host is to have.
     #[serde(default)]
     pub images: Entries<ArtifactName, Located<ArtifactSection>>,
+    /// Labels of every host in the Swarm, e.g. `site: office`: services are placed by `node.labels.site`.
+    #[serde(default)]
+    pub labels: BTreeMap<LabelWord, LabelWord>,
     /// Components that every host gets besides those of its roles.
     #[serde(default)]
     pub components: Vec<Located<ComponentName>>,
@@ -167,6 +170,9 @@ pub struct HostSection {
     pub os: Option<Located<SystemName>>,
     /// Whether it is one of Consul's servers; the vpn-server is one unless it says `client`.
     pub consul: Option<ConsulRole>,
+    /// Labels of its own in the Swarm, besides the cluster's; `platform` is its platform unless it says another.
+    #[serde(default)]
+    pub labels: BTreeMap<LabelWord, LabelWord>,
     /// Components besides those of its roles.
     #[serde(default)]
     pub components: Vec<Located<ComponentName>>,

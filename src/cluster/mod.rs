@@ -14,8 +14,8 @@ pub use file::{
     Settings, VpnSection,
 };
 pub use word::{
-    AccountName, ArtifactName, ComponentName, Endpoint, Fingerprint, HostName, HostPath, HubName, ImageDigest, NicName,
-    ProfileName, Sha256, SystemName, UnitName, Url, UserName, Version, WordError,
+    AccountName, ArtifactName, ComponentName, Endpoint, Fingerprint, HostName, HostPath, HubName, ImageDigest,
+    LabelWord, NicName, ProfileName, Sha256, SystemName, UnitName, Url, UserName, Version, WordError,
 };
 
 use crate::diagnostic::Problem;
@@ -36,6 +36,8 @@ pub struct Cluster {
     pub hosts: Vec<Host>,
     /// Position in `hosts` of the one vpn-server.
     pub vpn_server: usize,
+    /// Labels of every host in the Swarm.
+    pub labels: BTreeMap<LabelWord, LabelWord>,
     /// Ways of install that differ from the stack's first.
     pub install: BTreeMap<ArtifactName, Located<ProfileName>>,
     /// Versions that differ from the stack's.
@@ -97,7 +99,7 @@ pub struct Vpn {
     /// The client's connection setting.
     pub account: AccountName,
     /// The network inside.
-    pub network: Network,
+    pub network: Located<Network>,
     /// The DHCP server's pool.
     pub dhcp: AddressRange,
     /// What hosts rendered by role claim their address from.
@@ -121,6 +123,8 @@ pub struct Host {
     pub address: Ipv4Addr,
     /// What it is to Consul.
     pub consul: ConsulRole,
+    /// Its labels in the Swarm, besides the cluster's.
+    pub labels: BTreeMap<LabelWord, LabelWord>,
     /// Components besides those of its roles.
     pub components: Vec<Located<ComponentName>>,
 }

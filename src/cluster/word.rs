@@ -104,6 +104,10 @@ words! {
     SystemName: "an os", "letters a-z, digits, dots and hyphens, such as ubuntu-22.04",
         "^[a-z0-9][a-z0-9.-]{0,62}$", |t| t.len() <= 63 && starts_alnum(t) && all(t, |b| is_lower(b) || b == b'.' || b == b'-');
 
+    /// Key or value of a label of Docker's nodes.
+    LabelWord: "a label's word", "letters a-z, digits, dots and hyphens, at most 63 of them, the first a letter or a digit",
+        "^[a-z0-9][a-z0-9.-]{0,62}$", |t| t.len() <= 63 && starts_alnum(t) && all(t, |b| is_lower(b) || b == b'.' || b == b'-');
+
     /// Name of an artifact: the name of a file under `profiles/artifacts/`, and a variable's name in templates.
     ArtifactName: "an artifact name", "a letter, then letters a-z, digits and underscores, at most 63 of them",
         "^[a-z][a-z0-9_]{0,62}$",

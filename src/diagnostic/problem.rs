@@ -80,6 +80,8 @@ pub enum Problem {
     AccountTaken { name: String },
     #[error("`dhcp` and `claims` share addresses")]
     RangesOverlap,
+    #[error("`{key}` ({network}) and `vpn.network` ({vpn}) share addresses")]
+    NetworksOverlap { key: String, network: String, vpn: String },
     #[error("`{name}` ends before it begins")]
     RangeBackwards { name: &'static str },
     #[error("`{name}` reaches out of the network, or over SecureNAT's own address, its first")]
@@ -250,6 +252,7 @@ impl Problem {
             Self::NoRoles { .. } => "for example `roles: [swarm-agent]`".into(),
             Self::HostNamedLikeRole { .. } | Self::AccountTaken { .. } => "choose another name".into(),
             Self::RangesOverlap => "keep them apart: people's laptops and hosts must never meet on one address".into(),
+            Self::NetworksOverlap { key, .. } => format!("say another network, as with `--set {key}=10.77.0.0/16`"),
             Self::RangeBackwards { .. } => "`first` is the lower address".into(),
             Self::AddressOutside { first, last, .. } | Self::RangeOutside { first, last, .. } => {
                 format!("stay within {first} and {last}")

@@ -181,6 +181,9 @@ pub struct Component {
     /// Its own values, which cluster.yaml's `settings` override.
     #[serde(default)]
     pub values: BTreeMap<ArtifactName, Setting>,
+    /// Which of its values are networks, that must share no address with the VPN's.
+    #[serde(default)]
+    pub networks: Vec<Located<ArtifactName>>,
     /// Commands of every boot, before anything else (cloud-init's bootcmd).
     #[serde(default)]
     pub bootcmd: Vec<Vec<String>>,

@@ -117,7 +117,7 @@ impl Validation<'_> {
                 hub: file.vpn.hub,
                 nic: file.vpn.nic,
                 account: file.vpn.account,
-                network,
+                network: file.vpn.network,
                 dhcp,
                 claims,
                 users: file.vpn.users.into_iter().map(|user| user.value).collect(),
@@ -128,6 +128,7 @@ impl Validation<'_> {
             versions: values(file.versions),
             artifacts: values(file.artifacts),
             images,
+            labels: file.labels,
             components: file.components,
             settings: values(file.settings).into_iter().map(|(name, settings)| (name, values(settings.0))).collect(),
             open: file.firewall.open,
@@ -376,6 +377,7 @@ impl Validation<'_> {
             system: section.os.clone().unwrap_or_else(|| file.os.clone()),
             platform: section.platform.as_ref().map(|platform| platform.value.clone()),
             address,
+            labels: section.labels.clone(),
             components: section.components.clone(),
         })
     }

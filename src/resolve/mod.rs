@@ -16,7 +16,9 @@ pub use parts::{PlannedComponent, PlannedFile};
 pub use plan::{AptSource, HostPlan, Subject};
 pub use values::{SECRET_VALUES, Values};
 
-use crate::cluster::{Cluster, ConsulRole, Endpoint, Host, HostName, OpenPort, ProfileName, Protocol, SystemName};
+use crate::cluster::{
+    Cluster, ConsulRole, Endpoint, Host, HostName, LabelWord, OpenPort, ProfileName, Protocol, SystemName,
+};
 use crate::diagnostic::{Diagnostic, Problem, Result};
 use crate::load::{Catalogue, KeyRules, Stack};
 use crate::secrets::{Label, Secrets, hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash};
@@ -35,6 +37,7 @@ struct HostFacts<'a> {
     roles: Vec<ProfileName>,
     system: &'a Located<SystemName>,
     platform: Option<&'a ProfileName>,
+    labels: Option<&'a BTreeMap<LabelWord, LabelWord>>,
     consul: ConsulRole,
     extra: &'a [Located<crate::cluster::ComponentName>],
     /// `None`: it claims one on the host.
@@ -59,6 +62,7 @@ impl<'a> HostFacts<'a> {
             roles: host.roles.clone(),
             system: &host.system,
             platform: host.platform.as_ref(),
+            labels: Some(&host.labels),
             consul: host.consul,
             extra: &host.components,
             address: Some(host.address),
@@ -85,6 +89,7 @@ impl<'a> HostFacts<'a> {
             is_vpn_server,
             system: known.map_or(&cluster.system, |host| &host.system),
             platform: None,
+            labels: known.map(|host| &host.labels),
             consul: known.map(|host| host.consul).or(by_role).unwrap_or(ConsulRole::Client),
             extra: known.map_or(&[], |host| &host.components),
             address: known.map(|host| host.address),
@@ -151,7 +156,7 @@ impl Resolver<'_> {
             cluster: values::ClusterValues { name: self.cluster.name.clone() },
             host: values::HostValues {
                 system: system.into(),
-                platform: self.host.platform.cloned(),
+                labels: self.labels(),
                 units: parts.units.clone(),
                 first_boot: parts.first_boot.clone(),
                 artifacts: parts.artifacts.keys().cloned().collect(),
@@ -188,6 +193,15 @@ impl Resolver<'_> {
         })
     }
 
+    fn labels(&self) -> BTreeMap<LabelWord, LabelWord> {
+        let platform = self.host.platform.and_then(|platform| LabelWord::new(platform.as_str()).ok());
+        let mut labels: BTreeMap<_, _> =
+            platform.map(|platform| (LabelWord::literal("platform"), platform)).into_iter().collect();
+        labels.extend(self.cluster.labels.clone());
+        labels.extend(self.host.labels.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+        labels
+    }
+
     fn vpn(&self) -> values::VpnValues {
         let vpn = &self.cluster.vpn;
         let here = || Endpoint::literal("127.0.0.1");
@@ -201,7 +215,7 @@ impl Resolver<'_> {
             nic: vpn.nic.clone(),
             interface: format!("vpn_{}", vpn.nic),
             port: vpn.port,
-            network: vpn.network,
+            network: *vpn.network,
             prefix: vpn.network.prefix(),
             netmask: vpn.network.netmask(),
             gateway: vpn.network.gateway(),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::artifact::{Artifact, pin, pin_image};
 use super::plan::AptSource;
 use crate::cluster::{
-    ArtifactName, Cluster, ComponentName, HostPath, OpenPort, ProfileName, Setting, SystemName, UnitName, Version,
-    WordError,
+    ArtifactName, Cluster, ComponentName, HostPath, Network, OpenPort, ProfileName, Setting, SystemName, UnitName,
+    Version, WordError,
 };
 use crate::diagnostic::{Diagnostic, Place, Problem, Result};
 use crate::load::{Catalogue, Component, FileEntry, Parts, Stack, System};
@@ -156,6 +156,9 @@ impl<'a> Selection<'a> {
             if let Some(own) = self.cluster.settings.get(name) {
                 values.extend(own.iter().map(|(key, value)| (key.clone(), value.value.clone())));
             }
+            for key in &component.networks {
+                self.network(name, key, values.get(&key.value))?;
+            }
             for (asked, ports) in
                 [(&component.vpn_ports, &mut selected.vpn_ports), (&component.people_ports, &mut selected.people_ports)]
             {
@@ -294,6 +297,24 @@ impl<'a> Selection<'a> {
             return Err(Diagnostic::at(name.place, problem));
         }
         Ok(artifact)
+    }
+
+    /// A value that has to be a network beside the VPN's. What is wrong is told where the user said it.
+    fn network(&self, component: &ComponentName, key: &Located<ArtifactName>, value: Option<&Setting>) -> Result<()> {
+        let own = self.cluster.settings.get(component).and_then(|own| own.get(&key.value));
+        let Some(Setting::Text(text)) = value else {
+            return Err(Diagnostic::at(key.place, Problem::MissingKey { key: key.to_string() }));
+        };
+        let place = own.map_or(key.place, |own| own.place);
+        let network =
+            Network::new(text).map_err(|error| Diagnostic::at(place, Problem::Value { message: error.to_string() }))?;
+        let vpn = &self.cluster.vpn.network;
+        if network.hosts().overlaps(vpn.hosts()) {
+            let key = format!("settings.{component}.{}", key.value);
+            let problem = Problem::NetworksOverlap { key, network: text.clone(), vpn: vpn.to_string() };
+            return Err(Diagnostic::at(own.map_or(vpn.place, |own| own.place), problem));
+        }
+        Ok(())
     }
 
     fn expand(&self, text: &str, place: Place, versions: &BTreeMap<ArtifactName, Version>) -> Result<String> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Artifact;
 use crate::cluster::{
-    AccountName, AddressRange, ArtifactName, Endpoint, HostName, HubName, Network, NicName, OpenPort, ProfileName,
+    AccountName, AddressRange, ArtifactName, Endpoint, HostName, HubName, LabelWord, Network, NicName, OpenPort,
     Protocol, Setting, UnitName, Version,
 };
 use crate::load::System;
@@ -69,9 +69,8 @@ pub struct ClusterValues {
 pub struct HostValues {
     /// Its operating system.
     pub system: SystemValues,
-    /// Where it runs; absent for hosts rendered by role.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<ProfileName>,
+    /// Its labels in the Swarm: the cluster's, its own, and `platform`, which hosts rendered by role do not know.
+    pub labels: BTreeMap<LabelWord, LabelWord>,
     /// What genhost.target wants.
     pub units: Vec<UnitName>,
     /// What the first boot waits for.

@@ -31,6 +31,11 @@ pub fn debian_12() -> PathBuf {
     root().with_file_name("bookworm")
 }
 
+/// The Debian 13 one.
+pub fn debian_13() -> PathBuf {
+    root().with_file_name("trixie")
+}
+
 /// Runs this program again in namespaces of its own and gives its exit code; `None`: this is already that run.
 pub fn enter() -> Option<ExitCode> {
     if std::env::var_os(INSIDE).is_some() {
@@ -102,7 +107,13 @@ fn missing() -> Option<String> {
     if let Some(program) = programs.split(' ').find(|program| !is_there(program)) {
         return Some(format!("{program} is missing: run `.ci/setup`"));
     }
-    for path in [root(), root().with_extension("stamp"), debian_12().with_extension("stamp"), "/dev/net/tun".into()] {
+    for path in [
+        root(),
+        root().with_extension("stamp"),
+        debian_12().with_extension("stamp"),
+        debian_13().with_extension("stamp"),
+        "/dev/net/tun".into(),
+    ] {
         if !path.exists() {
             return Some(format!("{} is missing: run `.ci/setup`", path.display()));
         }

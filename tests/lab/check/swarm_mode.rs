@@ -1,12 +1,14 @@
-//! The stack swarm-mode on Debian 12: three managers and a worker that join by themselves, and what they survive.
+//! The stack swarm-mode: three managers and two workers, one of them on Debian 13, that join by themselves, and what they
+//! survive.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::fleet::Recipe;
 use crate::internet::Site;
 use crate::lab::{Check, Lab, never};
 use crate::machine::Machine;
-use crate::sandbox::debian_12;
+use crate::sandbox::{debian_12, debian_13};
 
 pub const CHECK: Check = Check {
     name: "swarm-mode",
@@ -36,17 +38,21 @@ fn verified(host: &Machine) {
 
 fn run(lab: &Lab) -> String {
     let recipe = Recipe::swarm_mode(&lab.artifacts, ENDPOINT);
-    let machine = |name: &str, site: Site, arguments: &[&str]| {
-        lab.guest(Machine::of(&debian_12(), name, site, &recipe.print(arguments)))
+    let machine = |system: &Path, name: &str, site: Site, arguments: &[&str]| {
+        lab.guest(Machine::of(system, name, site, &recipe.print(arguments)))
     };
-    let named = |name: &str, site: Site| machine(name, site, &["--host", name]);
+    let named = |name: &str, site: Site| machine(&debian_12(), name, site, &["--host", name]);
     let [node0, node1, local] = [
         named("mode-node0", Site::Cloud(110)),
         named("mode-node1", Site::Cloud(111)),
         named("mode-local", Site::Home(60)),
     ];
-    let worker = machine("droplet", Site::Cloud(112), &["--role", "agent"]);
-    let all = [node0, node1, local, worker];
+    let worker = machine(&debian_12(), "droplet", Site::Cloud(112), &["--role", "agent"]);
+    // It has no package of SoftEther, and builds it.
+    let source = format!("artifacts.softether_source={}", lab.artifacts.pin("softether.tar.xz"));
+    let on_debian_13 = ["--set", "os=debian-13", "--set", "versions.softether=5.01.9674", "--set", &source];
+    let newer = machine(&debian_13(), "newer", Site::Cloud(113), &[&["--role", "agent"], &on_debian_13[..]].concat());
+    let all = [node0, node1, local, worker, newer];
 
     let start = Instant::now();
     all.iter().for_each(|host| host.power_on());
@@ -54,8 +60,10 @@ fn run(lab: &Lab) -> String {
         let nodes = format!("docker node ls --format '{{{{.Status}}}}' | grep -c Ready | grep -x {nodes}");
         by.wait(240, &format!("{nodes} && ! docker node ls | grep Down"));
     };
-    whole(node1, 4);
+    node1.wait(90, "docker node ls --format '{{.Status}}' | grep -c Ready | grep -x 4");
     let joined = start.elapsed();
+    whole(node1, 5);
+    let built = start.elapsed();
     for host in all {
         host.wait(90, "cloud-init status | grep -x 'status: done'");
         let failed = host.ok("systemctl --failed --no-legend");
@@ -81,7 +89,7 @@ fn run(lab: &Lab) -> String {
     for (host, boots) in all.iter().zip(boots) {
         host.wait_boot(boots + 1);
     }
-    whole(local, 4);
+    whole(local, 5);
     verified(local);
     let rebooted = start.elapsed();
 
@@ -92,7 +100,7 @@ fn run(lab: &Lab) -> String {
     let start = Instant::now();
     node0.power_on();
     node0.wait(180, &format!("docker info -f '{{{{.Swarm.Cluster.ID}}}}' | grep -x {swarm}"));
-    whole(node0, 4);
+    whole(node0, 5);
     let rebuilt = start.elapsed();
     verified(local);
     for host in all {
@@ -100,8 +108,9 @@ fn run(lab: &Lab) -> String {
     }
     let seconds = |time: Duration| time.as_secs_f32();
     format!(
-        "four nodes {:.1} s after power-on; {:.1} s after a reboot of all; {:.1} s after the first manager lost its disk",
+        "four nodes {:.1} s after power-on, with the one that builds {:.1} s; {:.1} s after a reboot of all; {:.1} s after the first manager lost its disk",
         seconds(joined),
+        seconds(built),
         seconds(rebooted),
         seconds(rebuilt)
     )
