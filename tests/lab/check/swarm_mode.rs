@@ -23,6 +23,11 @@ const ENDPOINT: &str = "203.0.113.110";
 /// Asks Consul for a key with the token of a file, and prints the answer's code.
 const KEY: &str = "curl -sm9 -o /dev/null -w '%{http_code}'";
 
+/// A container of the empty image, as genhost-verify makes them: its programs are the host's.
+const EMPTY: &str = "--endpoint-mode dnsrr --no-resolve-image --stop-grace-period 0s \
+    --mount type=bind,src=/bin,dst=/bin,ro --mount type=bind,src=/lib,dst=/lib,ro \
+    --mount type=bind,src=/lib64,dst=/lib64,ro --mount type=bind,src=/usr,dst=/usr,ro localhost/genhost-empty";
+
 /// genhost-verify is content within two minutes.
 #[track_caller]
 fn verified(host: &Machine) {
@@ -82,6 +87,23 @@ fn run(lab: &Lab) -> String {
     assert_eq!([code(worker, "", "worker"), code(node0, "", "manager")], ["403", "403"]);
     assert_eq!(worker.ok(&format!("{KEY} {own} -XPUT -d x localhost:8500/v1/kv/genhost/swarm/worker")), "403");
 
+    // Tokens that are changed are published by themselves.
+    let token = node1.ok("docker swarm join-token -q --rotate worker");
+    worker.wait(30, &format!("curl -sm9 {own} 'localhost:8500/v1/kv/genhost/swarm/worker?raw' | grep -F {token}"));
+
+    // One of three managers is gone: what ran there runs elsewhere.
+    let running =
+        "docker service ps goes-on -f desired-state=running --format '{{.Node}} {{.CurrentState}}' | grep Running";
+    node1.ok(&format!("docker service create -q -d --name goes-on --replicas 5 {EMPTY} sleep 600"));
+    node1.wait(60, &format!("{running} | cut -d' ' -f1 | sort -u | grep -c . | grep -x 5"));
+    local.power_cut();
+    let start = Instant::now();
+    node1.wait(90, &format!("{running} | grep -cv mode-local | grep -x 5"));
+    let moved = start.elapsed();
+    local.power_on();
+    whole(node1, 5);
+    node1.ok("docker service rm goes-on");
+
     // All reboot at once.
     let start = Instant::now();
     let boots = all.map(|host| host.boots());
@@ -108,9 +130,11 @@ fn run(lab: &Lab) -> String {
     }
     let seconds = |time: Duration| time.as_secs_f32();
     format!(
-        "four nodes {:.1} s after power-on, with the one that builds {:.1} s; {:.1} s after a reboot of all; {:.1} s after the first manager lost its disk",
+        "four nodes {:.1} s after power-on, with the one that builds {:.1} s; a lost manager's \
+         container elsewhere after {:.1} s; {:.1} s after a reboot of all; {:.1} s after the first manager lost its disk",
         seconds(joined),
         seconds(built),
+        seconds(moved),
         seconds(rebooted),
         seconds(rebuilt)
     )
