@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use fixture::{SECRETS, Workplace};
 use genhost::cluster::ProfileName;
-use genhost::diagnostic::{Diagnostic, Place, Sources};
-use genhost::emit::FORMATS;
+use genhost::diagnostic::{Diagnostic, Place, Problem, Sources};
+use genhost::emit::{FORMATS, Machine};
 use genhost::load::{self, Catalogue, Override, Shelf};
 use genhost::render::{Engine, inspect, render};
 use genhost::resolve::{Subject, resolve};
@@ -186,7 +186,12 @@ impl Input {
             let plan = resolve(&catalogue, &cluster, &secrets, &subject).map_err(one)?;
             let tree = render(&mut engine, sources, &plan).map_err(one)?;
             for format in FORMATS {
-                bytes += (format.emit)(&tree).map_err(|problem| one(problem.into()))?.len();
+                let platform = format.platform.and_then(|name| catalogue.platforms.get(name));
+                match (format.emit)(&Machine { tree: &tree, platform }) {
+                    // A host by role has no name that these could give.
+                    Err(Problem::NameNeeded) if tree.hostname.is_none() => {}
+                    emitted => bytes += emitted.map_err(|problem| one(problem.into()))?.len(),
+                }
             }
             bytes += inspect(&tree).len();
         }

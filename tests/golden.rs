@@ -1,14 +1,16 @@
 //! Every folder below `golden/` with a `case.yaml` is a case: its arguments, and what genhost prints for them, as
-//! `user-data` and file by file as a `tree`. `cargo insta review` shows a change of product as a diff.
+//! `user-data` and file by file as a `tree`. One with an `output.yaml` is what a run prints or writes, as it is. `cargo insta
+//! review` shows a change of product as a diff.
 
 mod fixture;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use fixture::{Workplace, golden_cases};
+use fixture::{Workplace, golden_cases, golden_outputs};
 use insta::Settings;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 #[derive(Deserialize)]
 struct Tree {
@@ -35,6 +37,34 @@ fn snapshot(folder: &Path, name: &str, text: &str, seen: &mut BTreeSet<PathBuf>)
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(name, text));
     seen.insert(folder.join(format!("{name}.snap")));
+}
+
+#[test]
+fn what_is_no_user_data_is_the_golden_one_too() {
+    for case in golden_outputs() {
+        let run = || {
+            let workplace = Workplace::new();
+            let printed = workplace.genhost(&case.arguments).stdout_of_success();
+            match &case.file {
+                Some(file) => std::fs::read(workplace.path(file)).expect("the file that was written"),
+                None => printed.into_bytes(),
+            }
+        };
+        let bytes = run();
+        assert_eq!(bytes, run(), "two runs of {:?} differ", case.arguments);
+        let text = match String::from_utf8(bytes) {
+            Ok(text) if !text.contains('\0') => text,
+            Ok(text) => digest(text.as_bytes()),
+            Err(error) => digest(error.as_bytes()),
+        };
+        snapshot(&case.folder, "output", &text, &mut BTreeSet::new());
+    }
+}
+
+/// Of bytes that are no text.
+fn digest(bytes: &[u8]) -> String {
+    let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{} bytes, sha256 {hash}", bytes.len())
 }
 
 #[test]

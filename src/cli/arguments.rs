@@ -22,6 +22,10 @@ pub enum Command {
     Init(Init),
     /// Check the cluster and every host's output, and tell their sizes
     Check(Check),
+    /// Write what a host boots from: its NoCloud seed
+    Image(Image),
+    /// Write a Vagrantfile of the hosts whose platform is vagrant
+    Vagrant(Vagrant),
     /// Print the JSON Schema of cluster.yaml
     Schema,
     /// Print the passwords that people need
@@ -29,7 +33,7 @@ pub enum Command {
 }
 
 /// What is read.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Input {
     /// Cluster file, `-` for standard input [default: cluster.yaml, or the built-in cluster where there is none]
     #[arg(short, long, value_name = "FILE")]
@@ -82,6 +86,42 @@ pub struct Init {
     /// Which generation of parts: classic or swarm-mode
     #[arg(long, value_name = "STACK", value_parser = ProfileName::new)]
     pub stack: Option<ProfileName>,
+}
+
+#[derive(Debug, Args)]
+pub struct Image {
+    #[command(flatten)]
+    pub input: Input,
+    /// The host of the cluster
+    #[arg(long, value_name = "NAME", value_parser = HostName::new)]
+    pub host: HostName,
+    /// What is written
+    #[arg(long, value_name = "FORMAT")]
+    pub format: ImageFormat,
+    /// Where to
+    #[arg(short, long, value_name = "PATH")]
+    pub output: PathBuf,
+}
+
+/// What `image` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImageFormat {
+    /// A CD image with the label CIDATA
+    Seed,
+    /// The seed's files in a folder
+    Dir,
+}
+
+#[derive(Debug, Args)]
+pub struct Vagrant {
+    #[command(flatten)]
+    pub input: Input,
+    /// All hosts of the cluster on this machine, the vpn-server among them, in a private network
+    #[arg(long)]
+    pub all: bool,
+    /// Write to a file, whole or not at all; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
 }
 
 #[derive(Debug, Args)]

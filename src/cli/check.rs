@@ -4,12 +4,13 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::arguments::{Check, CheckFormat};
+use super::fleet::Fleet;
 use super::output;
 use super::report::{self, Record};
 use super::session::Session;
 use crate::cluster::{Cluster, ProfileName};
 use crate::diagnostic::{Diagnostic, Place, Problem};
-use crate::emit::FORMATS;
+use crate::emit::{FORMATS, Machine};
 use crate::load::Catalogue;
 use crate::render::{Engine, HostId, inspect, render};
 use crate::resolve::{Subject, resolve};
@@ -59,8 +60,8 @@ struct Answer {
 pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
     let mut faults = Vec::new();
     let mut quorums = Vec::new();
-    let lines = match prepare(session, arguments) {
-        Ok((catalogue, cluster, secrets)) => {
+    let lines = match Fleet::load(session, &arguments.input) {
+        Ok(Fleet { catalogue, cluster, secrets }) => {
             session.note_doubts(&catalogue, &cluster, &secrets);
             let lines =
                 Checker { session, catalogue: &catalogue, cluster: &cluster, secrets: &secrets, faults: &mut faults }
@@ -98,13 +99,6 @@ pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
     }
     // Everything was told already.
     if is_wrong { Err(Vec::new()) } else { Ok(()) }
-}
-
-fn prepare(session: &mut Session, arguments: &Check) -> Result<(Catalogue, Cluster, Secrets), Vec<Diagnostic>> {
-    let catalogue = session.catalogue(&arguments.input).map_err(|fault| vec![fault])?;
-    let cluster = session.cluster(&arguments.input, &catalogue)?;
-    let secrets = session.secrets(&arguments.input).map_err(|fault| vec![fault])?;
-    Ok((catalogue, cluster, secrets))
 }
 
 /// Consul's servers, and the managers of a Swarm that keeps its own state. Classic Swarm keeps its in Consul.
@@ -195,7 +189,7 @@ impl Checker<'_> {
     ) -> Option<Line> {
         let rendered = resolve(self.catalogue, self.cluster, self.secrets, subject).and_then(|plan| {
             let tree = render(engine, &mut self.session.sources, &plan)?;
-            let bytes = (FORMATS[0].emit)(&tree)?.len();
+            let bytes = (FORMATS[0].emit)(&Machine { tree: &tree, platform: None })?.len();
             Ok((tree, bytes))
         });
         let (tree, bytes) = match rendered {

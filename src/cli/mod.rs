@@ -2,11 +2,14 @@
 
 mod arguments;
 mod check;
+mod fleet;
+mod image;
 mod init;
 mod output;
 mod report;
 mod session;
 mod show;
+mod vagrant;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,8 @@ pub fn main() -> ExitCode {
         None => show::host(&mut session, &arguments.render),
         Some(Command::Init(init)) => init::run(&mut session, init),
         Some(Command::Check(check)) => check::run(&mut session, check),
+        Some(Command::Image(image)) => image::run(&mut session, image),
+        Some(Command::Vagrant(vagrant)) => vagrant::run(&mut session, vagrant),
         Some(Command::Schema) => show::schema(),
         Some(Command::Secrets(input)) => show::secrets(&mut session, input),
     };

@@ -29,6 +29,45 @@ pub fn to_stdout(bytes: &[u8]) -> Result<(), Problem> {
     }
 }
 
+/// Puts a file in the place of what is there; `-` is standard output.
+pub fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
+    if path.as_os_str() == "-" { to_stdout(bytes) } else { replace(path, bytes, readers) }
+}
+
+/// Puts a folder of files in the place of an earlier one, whole or not at all.
+///
+/// # Errors
+/// What is there has a file in it of another name, or is no folder.
+pub fn replace_folder(path: &Path, files: &[(&str, Vec<u8>)], readers: Readers) -> Result<(), Problem> {
+    let error = |error: std::io::Error| unwritable(path, &error);
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let there = target.symlink_metadata().is_ok();
+    if there {
+        for entry in std::fs::read_dir(&target).map_err(error)? {
+            let name = entry.map_err(error)?.file_name();
+            if !files.iter().any(|(known, _)| name == *known) {
+                let found = name.to_string_lossy().into_owned();
+                return Err(Problem::ForeignFile { path: path.display().to_string(), found });
+            }
+        }
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".genhost-");
+    let mode = if readers == Readers::Owner { 0o700 } else { 0o755 };
+    let staged = builder.permissions(Permissions::from_mode(mode)).tempdir_in(folder_of(&target)).map_err(error)?;
+    for (name, bytes) in files {
+        replace(&staged.path().join(name), bytes, readers)?;
+    }
+    if there {
+        // The kernel swaps the two in one step; what was there goes with the staging folder.
+        let flags = rustix::fs::RenameFlags::EXCHANGE;
+        rustix::fs::renameat_with(rustix::fs::CWD, staged.path(), rustix::fs::CWD, &target, flags)
+            .map_err(|errno| error(errno.into()))
+    } else {
+        std::fs::rename(staged.path(), &target).map_err(error)
+    }
+}
+
 /// Puts a file in the place of what is there, or leaves that as it was.
 pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
     let error = |error: std::io::Error| unwritable(path, &error);
@@ -57,10 +96,6 @@ pub fn create(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem
 
 /// A finished file beside the one to be, so that a rename is all that is left.
 fn staged(path: &Path, bytes: &[u8], readers: Readers) -> std::io::Result<NamedTempFile> {
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".genhost-");
     let everyone = Permissions::from_mode(0o666);
@@ -68,10 +103,17 @@ fn staged(path: &Path, bytes: &[u8], readers: Readers) -> std::io::Result<NamedT
         // The umask has its say, as with any file that is made by `>`.
         builder.permissions(everyone);
     }
-    let mut file = builder.tempfile_in(folder)?;
+    let mut file = builder.tempfile_in(folder_of(path))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Problem {

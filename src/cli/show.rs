@@ -4,9 +4,9 @@ use super::Outcome;
 use super::arguments::{Input, Render};
 use super::output::{self, Readers};
 use super::session::Session;
-use crate::cluster::{ClusterFile, UserName};
+use crate::cluster::{ClusterFile, ProfileName, UserName};
 use crate::diagnostic::{Diagnostic, Place, Problem};
-use crate::emit::FORMATS;
+use crate::emit::{FORMATS, Machine};
 use crate::load::Platform;
 use crate::render::{Engine, inspect, render, title};
 use crate::resolve::{Subject, resolve};
@@ -39,9 +39,12 @@ pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
     let mut engine = Engine::new(&catalogue.templates).map_err(one)?;
     let tree = render(&mut engine, &mut session.sources, &plan).map_err(one)?;
     let format = FORMATS.iter().find(|format| format.name == arguments.format).unwrap_or(&FORMATS[0]);
-    let bytes = (format.emit)(&tree).map_err(|problem| one(problem.into()))?;
     let mut faults = inspect(&tree);
-    let platform = plan.platform.as_ref().and_then(|name| Some((name, catalogue.platforms.get(name)?)));
+    let of_format = format.platform.and_then(|name| ProfileName::new(name).ok());
+    let platform = of_format.as_ref().or(plan.platform.as_ref());
+    let platform = platform.and_then(|name| Some((name, catalogue.platforms.get(name)?)));
+    let machine = Machine { tree: &tree, platform: platform.map(|(_, platform)| platform) };
+    let bytes = (format.emit)(&machine).map_err(|problem| one(problem.into()))?;
     if let Some((name, Platform { user_data_limit: Some(limit), .. })) = platform
         && format.is_user_data
         && bytes.len() > *limit
@@ -59,12 +62,7 @@ pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
     }
     session.save_secrets().map_err(one)?;
     session.spare_inputs(&arguments.output).map_err(|problem| one(problem.into()))?;
-    let written = if arguments.output.as_os_str() == "-" {
-        output::to_stdout(&bytes)
-    } else {
-        output::replace(&arguments.output, &bytes, Readers::Owner)
-    };
-    written.map_err(|problem| one(problem.into()))?;
+    output::write(&arguments.output, &bytes, Readers::Owner).map_err(|problem| one(problem.into()))?;
     session.note_doubts(&catalogue, &cluster, &secrets);
     Ok(())
 }

@@ -100,6 +100,14 @@ pub enum Problem {
     NetworkFull,
     #[error("`vpn.endpoint` is still the example `{endpoint}`, where no host will find its VPN server")]
     ExampleEndpoint { endpoint: String },
+    #[error("no host of this cluster has the platform `vagrant`")]
+    NobodyOfVagrant,
+    #[error("`{path}` has `{found}` in it, which genhost did not put there")]
+    ForeignFile { path: String, found: String },
+    #[error("this format is for a host with a name")]
+    NameNeeded,
+    #[error("the platform `{platform}` names no image of `{system}`")]
+    NoImage { platform: String, system: String },
     #[error("no host known by name manages the Swarm, so nobody begins it")]
     NobodyBegins,
 
@@ -252,6 +260,16 @@ impl Problem {
             Self::NoRoles { .. } => "for example `roles: [swarm-agent]`".into(),
             Self::HostNamedLikeRole { .. } | Self::AccountTaken { .. } => "choose another name".into(),
             Self::RangesOverlap => "keep them apart: people's laptops and hosts must never meet on one address".into(),
+            Self::NobodyOfVagrant => {
+                "say `platform: vagrant` of one, or `--all` to have all of them on this machine".into()
+            }
+            Self::ForeignFile { .. } => {
+                "name a folder that does not exist, or that only an earlier run has filled".into()
+            }
+            Self::NameNeeded => "take one of the cluster file, with `--host`".into(),
+            Self::NoImage { platform, system } => {
+                format!("add `images: {{{system}: …}}` to profiles/platforms/{platform}.yaml, or take another `os`")
+            }
             Self::NetworksOverlap { key, .. } => format!("say another network, as with `--set {key}=10.77.0.0/16`"),
             Self::RangeBackwards { .. } => "`first` is the lower address".into(),
             Self::AddressOutside { first, last, .. } | Self::RangeOutside { first, last, .. } => {

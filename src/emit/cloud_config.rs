@@ -12,10 +12,16 @@ use crate::diagnostic::Problem;
 use crate::render::{Content, File, HostTree, title};
 use crate::yaml::{self, WriteError};
 
-pub(super) const FORMAT: Format =
-    Format { name: "cloud-config", summary: "cloud-init user-data", is_user_data: true, emit };
+pub(super) const FORMAT: Format = Format {
+    name: "cloud-config",
+    summary: "cloud-init user-data",
+    is_user_data: true,
+    platform: None,
+    emit: |machine| emit(machine.tree),
+};
 
-fn emit(tree: &HostTree) -> Result<Vec<u8>, Problem> {
+/// User-data of a host.
+pub(super) fn emit(tree: &HostTree) -> Result<Vec<u8>, Problem> {
     let text = cloud_config(tree);
     text.map(String::into_bytes).map_err(|error| Problem::Emit { format: FORMAT.name, reason: error.to_string() })
 }

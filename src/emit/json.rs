@@ -6,5 +6,6 @@ pub(super) const FORMAT: Format = Format {
     name: "json",
     summary: "the whole host as data, in canonical JSON",
     is_user_data: false,
-    emit: |tree| Ok(tree.canonical_json().into_bytes()),
+    platform: None,
+    emit: |machine| Ok(machine.tree.canonical_json().into_bytes()),
 };

@@ -1,10 +1,17 @@
-//! Output formats. An emitter sees a [`HostTree`] and nothing else; a new format is a file here and a line in [`FORMATS`].
+//! Output formats. An emitter sees a [`HostTree`] and its platform, and nothing else; a new format is a file here and a line
+//! in [`FORMATS`].
 
 mod cloud_config;
+mod iso9660;
 mod json;
+pub mod seed;
+mod vagrant;
 
 use crate::diagnostic::Problem;
+use crate::load::Platform;
 use crate::render::HostTree;
+
+pub use vagrant::{Guest, private_address, vagrantfile};
 
 /// A way to write a host down.
 #[derive(Debug, Clone, Copy)]
@@ -15,9 +22,20 @@ pub struct Format {
     pub summary: &'static str,
     /// Whether a platform takes it as user-data, and limits its size.
     pub is_user_data: bool,
+    /// The platform that it is for; any when none.
+    pub platform: Option<&'static str>,
     /// Makes the bytes.
-    pub emit: fn(&HostTree) -> Result<Vec<u8>, Problem>,
+    pub emit: fn(&Machine) -> Result<Vec<u8>, Problem>,
+}
+
+/// A host, and where it is to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine<'a> {
+    /// The host.
+    pub tree: &'a HostTree,
+    /// Its platform, where that is known.
+    pub platform: Option<&'a Platform>,
 }
 
 /// Every format, the default first.
-pub const FORMATS: &[Format] = &[cloud_config::FORMAT, json::FORMAT];
+pub const FORMATS: &[Format] = &[cloud_config::FORMAT, json::FORMAT, vagrant::FORMAT];

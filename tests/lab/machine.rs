@@ -39,8 +39,23 @@ impl Machine {
         Self::of(&root(), name, site, user_data)
     }
 
-    /// A machine with this root file system on its disk.
+    /// A machine with this root file system on its disk, and this user-data in a seed.
     pub fn of(lower: &Path, name: &str, site: Site, user_data: &str) -> Self {
+        let machine = Self::unseeded(lower, name, site);
+        machine.seed(user_data);
+        machine
+    }
+
+    /// A machine whose network is set up, as Vagrant does with its boxes, and which has no seed.
+    pub fn boxed(lower: &Path, name: &str, site: Site) -> Self {
+        let machine = Self::unseeded(lower, name, site);
+        let (address, router) = (site.address(), site.router());
+        let interfaces = format!("auto eth0\niface eth0 inet static\n address {address}/24\n gateway {router}\n");
+        std::fs::write(machine.disk().join("etc/network/interfaces"), interfaces).expect("interfaces");
+        machine
+    }
+
+    fn unseeded(lower: &Path, name: &str, site: Site) -> Self {
         let folder = folder().join("run").join(name);
         for inner in ["up", "work", "root", "docker", "containerd"] {
             std::fs::create_dir_all(folder.join(inner)).expect("a machine's folder");
@@ -54,7 +69,6 @@ impl Machine {
             boots: Arc::default(),
         };
         machine.mount(lower);
-        machine.seed(user_data);
         machine
     }
 
@@ -78,6 +92,10 @@ impl Machine {
             .status()
             .expect("mount");
         assert!(mount.success(), "no overlay at {}", self.folder.display());
+        // What a provider's image has there; nothing in the lab writes it.
+        let resolver = self.disk().join("etc/resolv.conf");
+        let _ = std::fs::remove_file(&resolver);
+        std::fs::write(resolver, format!("nameserver {RESOLVER}\n")).expect("resolv.conf");
     }
 
     /// The disk, seen from outside.
@@ -99,10 +117,6 @@ impl Machine {
                  nameservers: {{addresses: [{RESOLVER}]}}\n"
             ),
         );
-        // What a provider's image has there; nothing in the lab writes it.
-        let resolver = self.disk().join("etc/resolv.conf");
-        let _ = std::fs::remove_file(&resolver);
-        std::fs::write(resolver, format!("nameserver {RESOLVER}\n")).expect("resolv.conf");
     }
 
     /// Powers it on. It reboots by itself when it wants to, each time with a network interface that never was before.

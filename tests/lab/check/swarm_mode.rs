@@ -47,11 +47,13 @@ fn run(lab: &Lab) -> String {
         lab.guest(Machine::of(system, name, site, &recipe.print(arguments)))
     };
     let named = |name: &str, site: Site| machine(&debian_12(), name, site, &["--host", name]);
-    let [node0, node1, local] = [
-        named("mode-node0", Site::Cloud(110)),
-        named("mode-node1", Site::Cloud(111)),
-        named("mode-local", Site::Home(60)),
-    ];
+    let [node0, node1] = [named("mode-node0", Site::Cloud(110)), named("mode-node1", Site::Cloud(111))];
+    // Vagrant's host gets its user-data from the Vagrantfile's provisioner.
+    let local = lab.guest(Machine::boxed(&debian_12(), "mode-local", Site::Home(60)));
+    let vagrantfile = recipe.print(&["vagrant"]);
+    let provisioner = vagrantfile.split_once("inline: <<'").expect("a provisioner").1;
+    let (end, provisioner) = provisioner.split_once("'\n").expect("the end's name");
+    let (provisioner, _) = provisioner.split_once(&format!("\n{end}\n")).expect("the end");
     let worker = machine(&debian_12(), "droplet", Site::Cloud(112), &["--role", "agent"]);
     // It has no package of SoftEther, and builds it.
     let source = format!("artifacts.softether_source={}", lab.artifacts.pin("softether.tar.xz"));
@@ -61,6 +63,10 @@ fn run(lab: &Lab) -> String {
 
     let start = Instant::now();
     all.iter().for_each(|host| host.power_on());
+    local.wait(60, "systemctl is-active multi-user.target");
+    let answer = local.run_for(240, provisioner);
+    assert!(answer.ok, "the Vagrantfile's provisioner: {}", answer.text);
+    assert_eq!(local.ok(provisioner), "", "a second run does nothing");
     let whole = |by: &Machine, nodes: usize| {
         let nodes = format!("docker node ls --format '{{{{.Status}}}}' | grep -c Ready | grep -x {nodes}");
         by.wait(240, &format!("{nodes} && ! docker node ls | grep Down"));
