@@ -184,6 +184,24 @@ fn systemd_verifies_every_unit_of_every_host() {
 }
 
 #[test]
+fn cloud_init_unpacks_user_data_that_is_compressed() {
+    let workplace = Workplace::new();
+    let host = ["--host", "swarm-node0", "--set", "hosts.swarm-node0.platform=ec2", "-o"];
+    let note = workplace.genhost([&host[..], &["small"]].concat());
+    assert!(note.stderr().contains("compressed to"), "{}", note.stderr());
+    // EC2 is a label of the engine's too, so it is the same host that a larger limit leaves as it is.
+    let profile = "summary: EC2 with room\nuser_data_limit: 65536\ngzip: true\n";
+    workplace.write("profiles/platforms/ec2.yaml", profile);
+    workplace.genhost([&host[..], &["large", "--profiles", "profiles"]].concat()).stdout_of_success();
+    let unpack = "import sys; from cloudinit.util import decomp_gzip; \
+        sys.stdout.write(decomp_gzip(open('small', 'rb').read(), quiet=False))";
+    let output = Command::new("/usr/bin/python3").args(["-c", unpack]).current_dir(&workplace).output();
+    let output = output.expect("python3: run `.ci/setup`");
+    let large = std::fs::read(workplace.path("large")).expect("user-data");
+    assert!(output.status.success() && output.stdout == large, "{}", text(&output));
+}
+
+#[test]
 fn consul_validates_every_configuration() {
     for host in Host::all() {
         let path = "/etc/consul.d/genhost.json";

@@ -10,8 +10,8 @@ use super::report::{self, Record};
 use super::session::Session;
 use crate::cluster::{Cluster, ProfileName};
 use crate::diagnostic::{Diagnostic, Place, Problem};
-use crate::emit::{FORMATS, Machine};
-use crate::load::Catalogue;
+use crate::emit::{FORMATS, Machine, UserData};
+use crate::load::{Catalogue, Platform};
 use crate::render::{Engine, HostId, inspect, render};
 use crate::resolve::{Subject, resolve};
 use crate::secrets::Secrets;
@@ -28,6 +28,8 @@ struct Line {
     role: Option<ProfileName>,
     id: HostId,
     bytes: usize,
+    /// Whether the bytes are compressed, as they would be too many else.
+    gzip: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,9 +122,14 @@ fn text(line: &Line) -> String {
         (None, Some(role)) => format!("role {role}"),
         (None, None) => String::new(),
     };
-    let limit = line.limit.map_or("no limit".to_owned(), |limit| limit.to_string());
+    let limit = match line.limit {
+        Some(limit) if limit < line.bytes => format!("{}, {} over", limit, line.bytes - limit),
+        Some(limit) => format!("{}, {} under", limit, limit - line.bytes),
+        None => "no limit".to_owned(),
+    };
     let platform = line.platform.as_ref().map_or("anywhere", |platform| platform.as_str());
-    format!("{name:24} {:12} {:>7} bytes of {limit} ({platform})\n", line.id.short(), line.bytes)
+    let gzip = if line.gzip { ", gzip" } else { "" };
+    format!("{name:24} {:12} {:>7} bytes of {limit} ({platform}{gzip})\n", line.id.short(), line.bytes)
 }
 
 struct Checker<'a> {
@@ -149,18 +156,13 @@ impl Checker<'_> {
         let mut lines = Vec::new();
         for host in &self.cluster.hosts {
             let platform = host.platform.as_ref().and_then(|name| Some((name, self.catalogue.platforms.get(name)?)));
-            let (platform, limit) = match platform {
-                Some((name, platform)) => (Some(name.clone()), platform.user_data_limit),
-                None => (None, Some(ANYWHERE)),
-            };
-            let line =
-                self.line(&mut engine, &Subject::Host(host.name.value.clone()), platform, limit, host.name.place);
+            let line = self.line(&mut engine, &Subject::Host(host.name.value.clone()), platform, host.name.place);
             lines.extend(line.map(|line| Line { host: Some(host.name.to_string()), ..line }));
         }
         let start = self.cluster.stack.place;
         for role in self.catalogue.roles.keys() {
             let subject = Subject::Roles(vec![Located { place: start, value: role.clone() }]);
-            let line = self.line(&mut engine, &subject, None, Some(ANYWHERE), start);
+            let line = self.line(&mut engine, &subject, None, start);
             lines.extend(line.map(|line| Line { role: Some(role.clone()), ..line }));
         }
         lines
@@ -183,16 +185,17 @@ impl Checker<'_> {
         &mut self,
         engine: &mut Engine,
         subject: &Subject,
-        platform: Option<ProfileName>,
-        limit: Option<usize>,
+        platform: Option<(&ProfileName, &Platform)>,
         place: Place,
     ) -> Option<Line> {
+        let limit = platform.map_or(Some(ANYWHERE), |(_, platform)| platform.user_data_limit);
         let rendered = resolve(self.catalogue, self.cluster, self.secrets, subject).and_then(|plan| {
             let tree = render(engine, &mut self.session.sources, &plan)?;
-            let bytes = (FORMATS[0].emit)(&Machine { tree: &tree, platform: None })?.len();
-            Ok((tree, bytes))
+            let platform = platform.map(|(_, platform)| platform);
+            let plain = (FORMATS[0].emit)(&Machine { tree: &tree, platform })?;
+            Ok((tree, UserData::new(plain, platform)))
         });
-        let (tree, bytes) = match rendered {
+        let (tree, user_data) = match rendered {
             Ok(rendered) => rendered,
             Err(fault) => {
                 // What every host has in common is told once.
@@ -204,17 +207,20 @@ impl Checker<'_> {
             }
         };
         self.faults.extend(inspect(&tree).into_iter().map(|problem| Diagnostic::at(place, problem)));
+        let bytes = user_data.as_bytes().len();
         if let Some(limit) = limit.filter(|limit| bytes > *limit) {
             let host = crate::render::title(tree.hostname.as_ref(), &tree.roles);
             let over = bytes - limit;
             self.faults.push(Diagnostic::at(
                 place,
-                match &platform {
-                    Some(platform) => Problem::OverLimit { host, bytes, limit, over, platform: platform.to_string() },
+                match platform {
+                    Some((name, _)) => Problem::OverLimit { host, bytes, limit, over, platform: name.to_string() },
                     None => Problem::OverSmallest { host, bytes, limit, over },
                 },
             ));
         }
-        Some(Line { host: None, role: None, id: tree.id(), bytes, limit, platform })
+        let gzip = matches!(user_data, UserData::Gzip(_));
+        let platform = platform.map(|(name, _)| name.clone());
+        Some(Line { host: None, role: None, id: tree.id(), bytes, gzip, limit, platform })
     }
 }

@@ -1,13 +1,14 @@
 //! Commands that print: a host, the schema, the passwords of people.
 
+use std::io::IsTerminal;
+
 use super::Outcome;
 use super::arguments::{Input, Render};
 use super::output::{self, Readers};
 use super::session::Session;
 use crate::cluster::{ClusterFile, ProfileName, UserName};
 use crate::diagnostic::{Diagnostic, Place, Problem};
-use crate::emit::{FORMATS, Machine};
-use crate::load::Platform;
+use crate::emit::{FORMATS, Machine, UserData};
 use crate::render::{Engine, inspect, render, title};
 use crate::resolve::{Subject, resolve};
 use crate::secrets::Label;
@@ -44,14 +45,31 @@ pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
     let platform = of_format.as_ref().or(plan.platform.as_ref());
     let platform = platform.and_then(|name| Some((name, catalogue.platforms.get(name)?)));
     let machine = Machine { tree: &tree, platform: platform.map(|(_, platform)| platform) };
-    let bytes = (format.emit)(&machine).map_err(|problem| one(problem.into()))?;
-    if let Some((name, Platform { user_data_limit: Some(limit), .. })) = platform
-        && format.is_user_data
-        && bytes.len() > *limit
-    {
-        let host = title(tree.hostname.as_ref(), &tree.roles);
-        let (bytes, limit, over) = (bytes.len(), *limit, bytes.len() - limit);
-        faults.push(Problem::OverLimit { host, bytes, limit, over, platform: name.to_string() });
+    let mut bytes = (format.emit)(&machine).map_err(|problem| one(problem.into()))?;
+    let host = || title(tree.hostname.as_ref(), &tree.roles);
+    if let Some((name, platform)) = platform.filter(|_| format.is_user_data) {
+        let (plain, limit) = (bytes.len(), platform.user_data_limit.unwrap_or(usize::MAX));
+        match UserData::new(bytes, Some(platform)) {
+            UserData::Plain(same) if same.len() > limit => {
+                let over = plain - limit;
+                faults.push(Problem::OverLimit { host: host(), bytes: plain, limit, over, platform: name.to_string() });
+                bytes = same;
+            }
+            UserData::Plain(same) => bytes = same,
+            UserData::Gzip(small) => {
+                let is_printed = arguments.output.as_os_str() == "-";
+                if is_printed && std::io::stdout().is_terminal() {
+                    faults.push(Problem::GzipOnATerminal { host: host() });
+                }
+                session.note(Problem::Compressed {
+                    host: host(),
+                    plain,
+                    bytes: small.len(),
+                    platform: name.to_string(),
+                });
+                bytes = small;
+            }
+        }
     }
     if !faults.is_empty() {
         let place = match &subject {

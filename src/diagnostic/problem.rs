@@ -207,6 +207,10 @@ pub enum Problem {
     OverLimit { host: String, bytes: usize, limit: usize, over: usize, platform: String },
     #[error("{host}: {bytes} bytes of user-data, {over} over the {limit} of EC2, the smallest limit of all")]
     OverSmallest { host: String, bytes: usize, limit: usize, over: usize },
+    #[error("{host}: compressed to {bytes} bytes, as {plain} are too many for {platform}")]
+    Compressed { host: String, plain: usize, bytes: usize, platform: String },
+    #[error("{host}: this platform takes it compressed, which is nothing for a terminal")]
+    GzipOnATerminal { host: String },
     #[error("nothing reads `{path}`")]
     NothingReads { path: String },
     #[error("{host}: `{path}` is not read back as it was meant: {reason}")]
@@ -222,6 +226,7 @@ impl Problem {
             | Self::SecretsMade { .. }
             | Self::NotIgnored { .. }
             | Self::OverSmallest { .. }
+            | Self::Compressed { .. }
             | Self::NothingReads { .. }
             | Self::SecretOfNobody { .. } => Severity::Note,
             _ => Severity::Error,
@@ -340,8 +345,10 @@ impl Problem {
             Self::NotIgnored { entry, .. } => format!("add the line `{entry}`"),
             Self::OverLimit { .. } => "fewer hosts or users, or a platform that takes more".into(),
             Self::OverSmallest { .. } => {
-                "fewer hosts or users make a vpn-server's smaller; else it takes a platform with more room".into()
+                "EC2 itself takes it compressed, by `| gzip -n`; hosts with `platform: ec2` are compressed when they need it".into()
             }
+            Self::Compressed { .. } => "cloud-init unpacks it; give it to the platform as a file, not as text".into(),
+            Self::GzipOnATerminal { .. } => "write it to a file, with `-o`".into(),
             Self::NothingReads { .. } => "profiles are roles/, stacks/, systems/, platforms/ and artifacts/NAME.yaml; \
                  a template is named by the component.yaml beside it"
                 .into(),

@@ -2,6 +2,7 @@
 //! in [`FORMATS`].
 
 mod cloud_config;
+mod gzip;
 mod iso9660;
 mod json;
 pub mod seed;
@@ -35,6 +36,35 @@ pub struct Machine<'a> {
     pub tree: &'a HostTree,
     /// Its platform, where that is known.
     pub platform: Option<&'a Platform>,
+}
+
+/// User-data in the form that its platform takes.
+#[derive(Debug)]
+pub enum UserData {
+    /// As it is.
+    Plain(Vec<u8>),
+    /// Compressed, since it is too large as it is. cloud-init tells by the first bytes.
+    Gzip(Vec<u8>),
+}
+
+impl UserData {
+    /// Compresses what is over the platform's limit where that helps, and is left as it is by the platform.
+    pub fn new(plain: Vec<u8>, platform: Option<&Platform>) -> Self {
+        match platform {
+            Some(Platform { user_data_limit: Some(limit), gzip: true, .. }) if plain.len() > *limit => {
+                let small = gzip::compress(&plain);
+                if small.len() <= *limit { Self::Gzip(small) } else { Self::Plain(plain) }
+            }
+            _ => Self::Plain(plain),
+        }
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(bytes) | Self::Gzip(bytes) => bytes,
+        }
+    }
 }
 
 /// Every format, the default first.

@@ -129,6 +129,9 @@ pub struct Platform {
     pub user_data_limit: Option<usize>,
     /// Where that number comes from.
     pub limit_source: Option<String>,
+    /// Whether user-data gets to the host byte by byte, so that it may be compressed: cloud-init knows gzip.
+    #[serde(default)]
+    pub gzip: bool,
     /// What the platform calls an image or box of an operating system.
     #[serde(default)]
     pub images: BTreeMap<SystemName, String>,
