@@ -22,6 +22,8 @@ pub enum Command {
     Init(Init),
     /// Check the cluster and every host's output, and tell their sizes
     Check(Check),
+    /// Draw the cluster: hosts, where they stand, who opens which port to whom
+    Graph(Graph),
     /// Write what a host boots from: its NoCloud seed
     Image(Image),
     /// Write a Vagrantfile of the hosts whose platform is vagrant
@@ -86,6 +88,29 @@ pub struct Init {
     /// Which generation of parts: classic or swarm-mode
     #[arg(long, value_name = "STACK", value_parser = ProfileName::new)]
     pub stack: Option<ProfileName>,
+}
+
+#[derive(Debug, Args)]
+pub struct Graph {
+    #[command(flatten)]
+    pub input: Input,
+    /// How
+    #[arg(long, value_name = "FORMAT", default_value = "svg")]
+    pub format: GraphFormat,
+    /// Write to a file, whole or not at all; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+}
+
+/// What `graph` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// A picture
+    Svg,
+    /// Graphviz's language
+    Dot,
+    /// Mermaid's
+    Mermaid,
 }
 
 #[derive(Debug, Args)]

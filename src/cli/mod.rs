@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod fleet;
+mod graph;
 mod image;
 mod init;
 mod output;
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
         None => show::host(&mut session, &arguments.render),
         Some(Command::Init(init)) => init::run(&mut session, init),
         Some(Command::Check(check)) => check::run(&mut session, check),
+        Some(Command::Graph(graph)) => graph::run(&mut session, graph),
         Some(Command::Image(image)) => image::run(&mut session, image),
         Some(Command::Vagrant(vagrant)) => vagrant::run(&mut session, vagrant),
         Some(Command::Schema) => show::schema(),

@@ -2,6 +2,7 @@
 //! in [`FORMATS`].
 
 mod cloud_config;
+pub mod graph;
 mod gzip;
 mod iso9660;
 mod json;
