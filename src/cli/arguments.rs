@@ -26,6 +26,8 @@ pub enum Command {
     Graph(Graph),
     /// Write what a host boots from: its NoCloud seed
     Image(Image),
+    /// Write a Terraform configuration of the hosts at DigitalOcean and Hetzner
+    Terraform(Terraform),
     /// Write a Vagrantfile of the hosts whose platform is vagrant
     Vagrant(Vagrant),
     /// Print the JSON Schema of cluster.yaml
@@ -135,6 +137,15 @@ pub enum ImageFormat {
     Seed,
     /// The seed's files in a folder
     Dir,
+}
+
+#[derive(Debug, Args)]
+pub struct Terraform {
+    #[command(flatten)]
+    pub input: Input,
+    /// The folder; what else is in it stays
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod output;
 mod report;
 mod session;
 mod show;
+mod terraform;
 mod vagrant;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(check)) => check::run(&mut session, check),
         Some(Command::Graph(graph)) => graph::run(&mut session, graph),
         Some(Command::Image(image)) => image::run(&mut session, image),
+        Some(Command::Terraform(terraform)) => terraform::run(&mut session, terraform),
         Some(Command::Vagrant(vagrant)) => vagrant::run(&mut session, vagrant),
         Some(Command::Schema) => show::schema(),
         Some(Command::Secrets(input)) => show::secrets(&mut session, input),

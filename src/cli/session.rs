@@ -104,7 +104,7 @@ impl Session {
     /// Notes what cannot be meant: an endpoint that is still the example's, a secret of a host or user that there is not.
     pub fn note_doubts(&mut self, catalogue: &Catalogue, cluster: &Cluster, secrets: &Secrets) {
         let endpoint = &cluster.vpn.endpoint;
-        if endpoint.as_str().split('.').rev().take(2).eq(["com", "example"]) {
+        if endpoint.is_example() {
             let problem = Problem::ExampleEndpoint { endpoint: endpoint.to_string() };
             self.note(Diagnostic::at(endpoint.place, problem));
         }

@@ -165,6 +165,13 @@ words! {
         "^[A-Za-z0-9:_.\\\\@-]+\\.(service|socket|timer|target|path|mount)$", is_unit;
 }
 
+impl Endpoint {
+    /// Whether it is a name below example.com, which stands for one that is still to be said (RFC 2606).
+    pub fn is_example(&self) -> bool {
+        self.as_str().split('.').rev().take(2).eq(["com", "example"])
+    }
+}
+
 impl HostPath {
     /// A file of genhost's own: a folder of the program and a name that is a word already.
     pub(crate) fn literal_below(folder: &'static str, name: &str) -> Self {

@@ -102,6 +102,12 @@ pub enum Problem {
     ExampleEndpoint { endpoint: String },
     #[error("no host of this cluster has the platform `vagrant`")]
     NobodyOfVagrant,
+    #[error("no host of this cluster has a platform that Terraform makes hosts on here")]
+    NobodyOfTerraform,
+    #[error("`{host}` is not Terraform's: its platform has no configuration here")]
+    NotOfTerraform { host: String },
+    #[error("nobody reserves an address for `{server}`, which is not Terraform's")]
+    EndpointNeeded { server: String },
     #[error("`{path}` has `{found}` in it, which genhost did not put there")]
     ForeignFile { path: String, found: String },
     #[error("this format is for a host with a name")]
@@ -227,6 +233,7 @@ impl Problem {
             | Self::NotIgnored { .. }
             | Self::OverSmallest { .. }
             | Self::Compressed { .. }
+            | Self::NotOfTerraform { .. }
             | Self::NothingReads { .. }
             | Self::SecretOfNobody { .. } => Severity::Note,
             _ => Severity::Error,
@@ -268,6 +275,13 @@ impl Problem {
             Self::NobodyOfVagrant => {
                 "say `platform: vagrant` of one, or `--all` to have all of them on this machine".into()
             }
+            Self::NobodyOfTerraform => "say `platform: digitalocean` or `platform: hetzner` of one".into(),
+            Self::NotOfTerraform { .. } => {
+                "its user-data is made as ever; where the VPN's address is new, with \
+                 `--set vpn.endpoint=$(terraform output -raw vpn_endpoint)`"
+                    .into()
+            }
+            Self::EndpointNeeded { .. } => "say `vpn.endpoint`, where it is reached".into(),
             Self::ForeignFile { .. } => {
                 "name a folder that does not exist, or that only an earlier run has filled".into()
             }

@@ -7,6 +7,7 @@ mod gzip;
 mod iso9660;
 mod json;
 pub mod seed;
+pub mod terraform;
 mod vagrant;
 
 use crate::diagnostic::Problem;

@@ -1,0 +1,100 @@
+//! `genhost terraform`: the cloud's hosts as a Terraform configuration.
+
+use std::path::Path;
+
+use super::Outcome;
+use super::arguments::Terraform;
+use super::fleet::Fleet;
+use super::output::{self, Readers};
+use super::session::Session;
+use crate::cluster::Host;
+use crate::diagnostic::{Diagnostic, Problem};
+use crate::emit::Machine;
+use crate::emit::terraform::{self, CloudHost};
+use crate::load::Platform;
+use crate::resolve::{Subject, resolve};
+
+/// Writes the configuration into a folder, in which Terraform's own files and the user's may be.
+pub fn run(session: &mut Session, arguments: &Terraform) -> Outcome {
+    let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
+    let fleet = Fleet::load(session, &arguments.input)?;
+    let Fleet { catalogue, cluster, secrets } = &fleet;
+    let platform = |host: &Host| host.platform.as_ref().and_then(|name| catalogue.platforms.get_key_value(name));
+    let is_known = |host: &&Host| platform(host).is_some_and(|(name, _)| terraform::knows(name.as_str()));
+    let (hosts, others): (Vec<&Host>, Vec<&Host>) = cluster.hosts.iter().partition(is_known);
+    if hosts.is_empty() {
+        return Err(one(Problem::NobodyOfTerraform));
+    }
+    let server = cluster.vpn_server();
+    let has_server = hosts.iter().any(|host| host.name.value == server.name.value);
+    let placeholder = cluster.vpn.endpoint.is_example().then(|| cluster.vpn.endpoint.as_str());
+    if placeholder.is_some() && !has_server {
+        let problem = Problem::EndpointNeeded { server: server.name.to_string() };
+        return Err(vec![Diagnostic::at(cluster.vpn.endpoint.place, problem)]);
+    }
+    let trees = fleet.trees(&mut session.sources, hosts.iter().copied())?;
+    let plan = |host: &&Host| {
+        let plan = resolve(catalogue, cluster, secrets, &Subject::Host(host.name.value.clone()));
+        plan.map_err(|fault| vec![fault.or_at(host.name.place)])
+    };
+    let plans = hosts.iter().map(plan).collect::<Result<Vec<_>, _>>()?;
+    let cloud: Vec<CloudHost> = hosts
+        .iter()
+        .zip(trees.iter().zip(&plans))
+        .filter_map(|(host, (tree, plan))| {
+            let (name, profile) = platform(host)?;
+            Some(CloudHost {
+                machine: Machine { tree, platform: Some(profile) },
+                platform: name.as_str(),
+                is_vpn_server: host.name.value == server.name.value,
+                ports: &plan.values.firewall.public,
+            })
+        })
+        .collect();
+    let files = terraform::files(cluster.name.as_str(), &cloud, placeholder).map_err(one)?;
+    for host in &hosts {
+        let bytes = files.get(&terraform::user_data_file(host.name.as_str())).map_or(0, Vec::len);
+        if let Some((name, Platform { user_data_limit: Some(limit), .. })) = platform(host)
+            && bytes > *limit
+        {
+            let (host_name, platform) = (host.name.to_string(), name.to_string());
+            let problem = Problem::OverLimit { host: host_name, bytes, limit: *limit, over: bytes - limit, platform };
+            return Err(vec![Diagnostic::at(host.name.place, problem)]);
+        }
+    }
+    session.save_secrets().map_err(|fault| vec![fault])?;
+    write(&arguments.output, &files).map_err(one)?;
+    for host in others {
+        session.note(Diagnostic::at(host.name.place, Problem::NotOfTerraform { host: host.name.to_string() }));
+    }
+    Ok(())
+}
+
+/// Each file whole or not at all, what reads the others last. User-data of hosts that are gone goes.
+fn write(folder: &Path, files: &std::collections::BTreeMap<String, Vec<u8>>) -> Result<(), Problem> {
+    let unwritable =
+        |error: std::io::Error| Problem::Unwritable { path: folder.display().to_string(), reason: error.to_string() };
+    std::fs::create_dir_all(folder).map_err(unwritable)?;
+    let is_ours = |name: &str| name == terraform::FILE || (name.starts_with("user-data-") && name.ends_with(".yaml"));
+    let main = folder.join(terraform::FILE);
+    let mut old = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unwritable)? {
+        let name = entry.map_err(unwritable)?.file_name();
+        old.extend(name.to_str().filter(|name| is_ours(name)).map(str::to_owned));
+    }
+    // Without the configuration, which says whose it is, they are somebody else's.
+    let is_marked = std::fs::read_to_string(&main).is_ok_and(|text| text.contains("By genhost"));
+    if let Some(found) = old.first().filter(|_| !is_marked) {
+        return Err(Problem::ForeignFile { path: folder.display().to_string(), found: found.clone() });
+    }
+    for (name, bytes) in files.iter().filter(|(name, _)| *name != terraform::FILE) {
+        output::replace(&folder.join(name), bytes, Readers::Owner)?;
+    }
+    if let Some(bytes) = files.get(terraform::FILE) {
+        output::replace(&main, bytes, Readers::Everyone)?;
+    }
+    for name in old.iter().filter(|name| !files.contains_key(*name)) {
+        std::fs::remove_file(folder.join(name)).map_err(unwritable)?;
+    }
+    Ok(())
+}

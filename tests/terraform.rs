@@ -1,0 +1,129 @@
+//! Terraform configurations. Its providers, which alone know their resources' arguments, cannot be had here: what is tested is
+//! that every name a configuration uses is one that it declares, and that the ports are the host's own firewall's.
+
+mod fixture;
+
+use std::collections::BTreeSet;
+
+use fixture::Workplace;
+use serde_json::Value;
+
+fn configuration(workplace: &Workplace, arguments: &[&str]) -> Value {
+    workplace.genhost([&["terraform", "-o", "tf"], arguments].concat()).stdout_of_success();
+    let text = std::fs::read_to_string(workplace.path("tf/genhost.tf.json")).expect("a configuration");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// Every text in a configuration.
+fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => found.push(text),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(entries) => entries.values().for_each(|item| texts(item, found)),
+        _ => {}
+    }
+}
+
+/// Every `var.x`, `local.x` and `type.name.attribute` that it asks for.
+fn references(configuration: &Value) -> BTreeSet<Vec<String>> {
+    let mut found = Vec::new();
+    texts(configuration, &mut found);
+    let mut references = BTreeSet::new();
+    for text in found.iter().filter_map(|text| text.strip_prefix("${")?.strip_suffix('}')) {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let outside: String = text.split('"').step_by(2).collect::<Vec<_>>().join(" ");
+        for word in outside.split(|c| !is_word(c)).filter(|word| word.contains('.')) {
+            references.insert(word.split('.').map(str::to_owned).collect());
+        }
+    }
+    references
+}
+
+const MIXED: [&str; 2] = ["--set", "hosts.swarm-node1.platform=hetzner"];
+
+#[test]
+fn every_name_is_declared_and_every_file_is_there() {
+    for (arguments, placeholder) in [
+        (&[][..], true),
+        (&MIXED[..], true),
+        (&["--set", "hosts.swarm-node0.platform=hetzner"], true),
+        (&["--set", "vpn.endpoint=vpn.genhost.test"], false),
+        (&["--stack", "classic"], true),
+    ] {
+        let workplace = Workplace::new();
+        let configuration = configuration(&workplace, arguments);
+        let references = references(&configuration);
+        assert!(references.len() > 5, "{references:?}");
+        for reference in &references {
+            let words: Vec<&str> = reference.iter().map(String::as_str).collect();
+            let declared = match words[..] {
+                ["path", "module"] => true,
+                ["var", name] => !configuration["variable"][name].is_null(),
+                ["local", name] => !configuration["locals"][name].is_null(),
+                [kind, name, _] => !configuration["resource"][kind][name].is_null(),
+                _ => false,
+            };
+            assert!(declared, "{arguments:?}: {reference:?}");
+        }
+        for kind in configuration["resource"].as_object().expect("resources").keys() {
+            let provider = kind.split('_').next().expect("a word");
+            assert!(!configuration["terraform"]["required_providers"][provider].is_null(), "{kind}");
+        }
+        for (host, expression) in configuration["locals"]["user_data"].as_object().expect("user-data") {
+            let expression = expression.as_str().expect("text");
+            assert!(expression.starts_with("${sensitive("), "{expression}");
+            assert!(expression.contains(&format!("/user-data-{host}.yaml")), "{expression}");
+            assert_eq!(expression.contains("replace("), placeholder, "{expression}");
+            let user_data = std::fs::read_to_string(workplace.path(&format!("tf/user-data-{host}.yaml")));
+            let printed = [&["--host", host][..], arguments].concat();
+            assert_eq!(user_data.expect("user-data"), workplace.genhost(printed).stdout_of_success());
+        }
+        // The placeholder is what the hosts dial, so that it can be replaced.
+        let node1 = std::fs::read_to_string(workplace.path("tf/user-data-swarm-node1.yaml")).expect("user-data");
+        assert_eq!(node1.contains("string Hostname vpn.example.com/tcp"), placeholder);
+    }
+}
+
+#[test]
+fn the_providers_firewalls_open_what_the_hosts_own_opens() {
+    let workplace = Workplace::new();
+    let set = ["--set", "firewall.open=[80/tcp, 53/udp]"];
+    let configuration = configuration(&workplace, &[&MIXED[..], &set].concat());
+    let resource = &configuration["resource"];
+    for (rules, port, host) in [
+        (&resource["digitalocean_firewall"]["swarm-node0"]["inbound_rule"], "port_range", "swarm-node0"),
+        (&resource["hcloud_firewall"]["swarm-node1"]["rule"], "port", "swarm-node1"),
+    ] {
+        let rules = rules.as_array().expect("rules");
+        let word = |rule: &Value, key: &str| rule[key].as_str().map(str::to_owned);
+        let opened: BTreeSet<(String, String)> =
+            rules.iter().filter_map(|rule| Some((word(rule, "protocol")?, word(rule, port)?))).collect();
+        let tree = workplace.genhost([&["--host", host, "--format", "json"], &MIXED[..], &set].concat());
+        let tree: Value = serde_json::from_str(&tree.stdout_of_success()).expect("JSON");
+        let rules = tree["files"]["/etc/genhost/firewall.nft"]["content"]["text"].as_str().expect("a firewall");
+        let input = rules.split("chain input {").nth(1).and_then(|rest| rest.split("jump vpn").next()).expect("input");
+        let own = input.lines().filter_map(|line| {
+            let (protocol, ports) = line.trim().split_once(" dport {")?;
+            Some(ports.split('}').next()?.split(',').map(move |port| (protocol.to_owned(), port.to_owned())))
+        });
+        assert_eq!(opened, own.flatten().collect::<BTreeSet<_>>(), "{host}");
+    }
+}
+
+#[test]
+fn what_terraform_and_the_user_keep_there_stays_and_hosts_that_are_gone_go() {
+    let workplace = Workplace::new();
+    configuration(&workplace, &[]);
+    for file in ["tf/terraform.tfstate", "tf/more.tf", "tf/.terraform/providers"] {
+        workplace.write(file, "theirs");
+    }
+    let without = "hosts: {swarm-node0: {roles: [vpn-server, swarm-manager], platform: digitalocean}}";
+    let cluster = include_str!("../profiles/clusters/swarm-mode.yaml").split("\nhosts:").next().expect("a cluster");
+    workplace.write("cluster.yaml", format!("{cluster}\n{without}\n"));
+    configuration(&workplace, &[]);
+    let names = std::fs::read_dir(workplace.path("tf")).expect("a folder");
+    let names: BTreeSet<_> =
+        names.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect();
+    let expected = [".terraform", "genhost.tf.json", "more.tf", "terraform.tfstate", "user-data-swarm-node0.yaml"];
+    assert_eq!(names, expected.map(str::to_owned).into());
+}
