@@ -79,7 +79,9 @@ fn the_walk_ends_with_every_hosts_user_data() {
     let said: Vec<String> = walk.map(|(_, script)| sh(&script, workplace.as_ref(), genhost)).collect();
     assert!(said[0].contains("host swarm-node0"), "{}", said[0]);
     assert!(said[2].contains("vpn/user/user: ") && said[2].contains("vpn/psk: "), "{}", said[2]);
-    for name in ["swarm-node0", "swarm-node1", "swarm-local", "agent", "node0", "manager"] {
+    let vagrantfile = std::fs::read_to_string(workplace.path("Vagrantfile")).expect("Vagrantfile");
+    assert!(vagrantfile.contains("config.vm.define 'swarm-local'"), "{vagrantfile}");
+    for name in ["swarm-node0", "swarm-node1", "agent", "node0", "manager"] {
         let text = std::fs::read_to_string(workplace.path(&format!("{name}.yaml"))).expect(name);
         assert!(text.starts_with("#cloud-config\n"), "{name}: {text}");
     }

@@ -26,16 +26,6 @@ pub fn never(_: &Lab) -> Option<String> {
     None
 }
 
-/// With this, checks run too that do not hold each time.
-const ALL: &str = "GENHOST_LAB_ALL";
-
-/// For a check that does not hold each time: Docker 20.10 sometimes leaves two containers apart in their overlay network, for
-/// minutes, when all hosts reboot at once. docs/lab.md tells what is known of it.
-pub fn unsteady(_: &Lab) -> Option<String> {
-    let why = "does not hold each time, see docs/lab.md";
-    std::env::var_os(ALL).is_none().then(|| format!("{why}; {ALL}=1 runs it"))
-}
-
 /// Everything that checks share.
 pub struct Lab {
     pub internet: Internet,
