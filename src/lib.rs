@@ -5,7 +5,8 @@
 //! 1. [`load`] reads texts (through [`yaml`], into the words of [`cluster`] and the [`secrets`]);
 //! 2. [`resolve`] makes every decision for one host, a plan;
 //! 3. [`render`] makes bytes of the plan, a tree;
-//! 4. [`emit`] puts the tree into a format.
+//! 4. [`emit`] puts the tree into a format;
+//! 5. [`result`] is what a build of all hosts leaves, and what differs between two of them.
 //!
 //! These are pure: no clock, locale, network or environment. [`cli`] alone touches the world. What is wrong anywhere is
 //! a [`diagnostic::Diagnostic`].
@@ -20,5 +21,6 @@ pub mod emit;
 pub mod load;
 pub mod render;
 pub mod resolve;
+pub mod result;
 pub mod secrets;
 pub mod yaml;

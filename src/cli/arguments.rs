@@ -1,6 +1,7 @@
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::cluster::{HostName, ProfileName};
@@ -22,6 +23,14 @@ pub enum Command {
     Init(Init),
     /// Check the cluster and every host's output, and tell their sizes
     Check(Check),
+    /// Render the whole cluster into a folder, with a manifest
+    Build(Build),
+    /// Tell what changed between two builds, or since one; exit code 1 when something did
+    Diff(Diff),
+    /// Tell whether a build is what its inputs make now, to the last byte
+    Verify(Verify),
+    /// Show a host's files, or one of them
+    Show(Show),
     /// Draw the cluster: hosts, where they stand, who opens which port to whom
     Graph(Graph),
     /// Write what a host boots from: its NoCloud seed
@@ -62,6 +71,38 @@ pub struct Input {
     pub templates: Option<PathBuf>,
 }
 
+impl Input {
+    /// The same as arguments of a run in another folder.
+    pub fn absolute(&self) -> Vec<OsString> {
+        let mut arguments = Vec::new();
+        let file = self.file.clone().or_else(|| Some(PathBuf::from("cluster.yaml")).filter(|path| path.exists()));
+        let secrets = self.secrets.clone().or_else(|| {
+            let beside =
+                file.as_ref().map_or_else(|| PathBuf::from("secrets.yaml"), |file| file.with_file_name("secrets.yaml"));
+            Some(beside).filter(|path| path.exists())
+        });
+        for (option, path) in [
+            ("--file", file),
+            ("--secrets", secrets),
+            ("--profiles", self.profiles.clone()),
+            ("--templates", self.templates.clone()),
+        ] {
+            let Some(path) = path else { continue };
+            arguments.push(option.into());
+            arguments.push(std::path::absolute(&path).unwrap_or(path).into_os_string());
+        }
+        for (option, value) in self
+            .stack
+            .iter()
+            .map(|stack| ("--stack", stack.to_string()))
+            .chain(self.overrides.iter().map(|set| ("--set", set.clone())))
+        {
+            arguments.extend([option.into(), value.into()]);
+        }
+        arguments
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("subject").required(true).args(["roles", "host"]))]
 pub struct Render {
@@ -90,6 +131,66 @@ pub struct Init {
     /// Which generation of parts: classic or swarm-mode
     #[arg(long, value_name = "STACK", value_parser = ProfileName::new)]
     pub stack: Option<ProfileName>,
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    #[command(flatten)]
+    pub input: Input,
+    /// The folder, which is replaced as a whole
+    #[arg(short, long, value_name = "DIR", default_value = "result")]
+    pub output: PathBuf,
+    /// Threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..).map(usize::from))]
+    pub jobs: Option<usize>,
+    /// Build twice in different surroundings and compare; nothing is written
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Diff {
+    #[command(flatten)]
+    pub input: Input,
+    /// A build
+    #[arg(value_name = "OLD", default_value = "result")]
+    pub old: PathBuf,
+    /// A later one [default: what would be built now]
+    #[arg(value_name = "NEW")]
+    pub new: Option<PathBuf>,
+    /// For people or for programs
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: DiffFormat,
+}
+
+/// How `diff` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// Lines for people
+    Text,
+    /// One JSON document
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    #[command(flatten)]
+    pub input: Input,
+    /// The build
+    #[arg(value_name = "RESULT", default_value = "result")]
+    pub result: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    pub input: Input,
+    /// The host of the cluster
+    #[arg(value_name = "HOST", value_parser = HostName::new)]
+    pub host: HostName,
+    /// One of its files, as it will be there
+    #[arg(value_name = "FILE")]
+    pub path: Option<String>,
 }
 
 #[derive(Debug, Args)]

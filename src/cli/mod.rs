@@ -1,7 +1,10 @@
 //! The command line: the one part that reads files, writes files and knows of a terminal.
 
 mod arguments;
+mod build;
 mod check;
+mod compare;
+mod diff;
 mod fleet;
 mod graph;
 mod image;
@@ -12,6 +15,7 @@ mod session;
 mod show;
 mod terraform;
 mod vagrant;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -34,6 +38,10 @@ pub fn main() -> ExitCode {
         None => show::host(&mut session, &arguments.render),
         Some(Command::Init(init)) => init::run(&mut session, init),
         Some(Command::Check(check)) => check::run(&mut session, check),
+        Some(Command::Build(build)) => build::run(&mut session, build),
+        Some(Command::Diff(diff)) => diff::run(&mut session, diff),
+        Some(Command::Verify(verify)) => verify::run(&mut session, verify),
+        Some(Command::Show(show)) => show::tree(&mut session, show),
         Some(Command::Graph(graph)) => graph::run(&mut session, graph),
         Some(Command::Image(image)) => image::run(&mut session, image),
         Some(Command::Terraform(terraform)) => terraform::run(&mut session, terraform),

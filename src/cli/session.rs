@@ -13,6 +13,7 @@ use super::output::{self, Readers};
 use crate::cluster::Cluster;
 use crate::diagnostic::{Diagnostic, Place, Problem, Sources};
 use crate::load::{self, Catalogue, Override, Shelf};
+use crate::result::{Inputs, sha256};
 use crate::secrets::{KeyPair, Label, Secrets};
 use crate::yaml::LARGEST_FILE;
 
@@ -27,6 +28,8 @@ pub struct Session {
     notes: Vec<Diagnostic>,
     /// Every file that was read.
     inputs: Vec<PathBuf>,
+    /// What the outputs will be a function of, as far as it was read.
+    used: Inputs,
     /// New secrets and their file, until it is clear that the run has something to keep them for.
     unsaved: Option<(PathBuf, String)>,
 }
@@ -41,6 +44,11 @@ enum Where {
 impl Session {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What was read, for a manifest.
+    pub fn inputs_of(&self, secrets: &Secrets) -> Inputs {
+        Inputs { secrets: secrets.fingerprint(), ..self.used.clone() }
     }
 
     /// Keeps a note for the end of the run.
@@ -61,6 +69,10 @@ impl Session {
             if let Some(folder) = folder {
                 self.inputs.extend(lay_over(shelf, folder)?);
             }
+        }
+        for (kind, shelf) in [("profiles", &profiles), ("templates", &templates)] {
+            let own = shelf.laid_over().filter_map(|(path, _)| Some((path, shelf.get(path)?)));
+            self.used.overlays.extend(own.map(|(path, volume)| (format!("{kind}/{path}"), sha256(&volume.bytes))));
         }
         let catalogue = Catalogue::load(&mut self.sources, &profiles, templates)?;
         for problem in catalogue.unread(&profiles) {
@@ -98,6 +110,9 @@ impl Session {
                 self.sources.add(name, text)
             }
         };
+        self.used.cluster = sha256(self.sources.text(source).as_bytes());
+        self.used.set =
+            input.stack.iter().map(|stack| format!("stack={stack}")).chain(input.overrides.clone()).collect();
         load::cluster(&self.sources, source, overrides, catalogue)
     }
 

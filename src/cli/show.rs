@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 
 use super::Outcome;
-use super::arguments::{Input, Render};
+use super::arguments::{Input, Render, Show};
+use super::fleet::Fleet;
 use super::output::{self, Readers};
 use super::session::Session;
 use crate::cluster::{ClusterFile, ProfileName, UserName};
@@ -83,6 +84,49 @@ pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
     output::write(&arguments.output, &bytes, Readers::Owner).map_err(|problem| one(problem.into()))?;
     session.note_doubts(&catalogue, &cluster, &secrets);
     Ok(())
+}
+
+/// Prints what a host is: its files with their modes and sizes, packages and units; or one file.
+pub fn tree(session: &mut Session, arguments: &Show) -> Outcome {
+    let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
+    let fleet = Fleet::load(session, &arguments.input)?;
+    let host = fleet.cluster.host(&arguments.host).map_err(one)?;
+    let trees = fleet.trees(&mut session.sources, [host])?;
+    session.save_secrets().map_err(|fault| vec![fault])?;
+    let mut out = Vec::new();
+    for tree in &trees {
+        match &arguments.path {
+            Some(path) => {
+                let file = tree.files.iter().find(|(known, _)| known.as_str() == path);
+                let (_, file) = file.ok_or_else(|| {
+                    let known = tree.files.keys().map(ToString::to_string).collect();
+                    one(Problem::Unknown { what: "file", name: path.clone(), known })
+                })?;
+                out.extend(file.content.as_bytes());
+            }
+            None => {
+                let packages = tree.packages.iter().map(|(name, version)| match version {
+                    Some(version) => format!("{name}={version}"),
+                    None => name.clone(),
+                });
+                let files = tree
+                    .files
+                    .iter()
+                    .map(|(path, file)| format!("{} {:>7} {path}\n", file.mode, file.content.as_bytes().len()));
+                let units = tree.units.iter().map(ToString::to_string);
+                let text = format!(
+                    "{} {}\n{}packages: {}\nunits: {}\n",
+                    title(tree.hostname.as_ref(), &tree.roles),
+                    tree.id(),
+                    files.collect::<String>(),
+                    packages.collect::<Vec<_>>().join(" "),
+                    units.collect::<Vec<_>>().join(" ")
+                );
+                out.extend(text.into_bytes());
+            }
+        }
+    }
+    output::to_stdout(&out).map_err(one)
 }
 
 /// Prints the JSON Schema of cluster.yaml.

@@ -102,6 +102,16 @@ pub enum Problem {
     ExampleEndpoint { endpoint: String },
     #[error("no host of this cluster has the platform `vagrant`")]
     NobodyOfVagrant,
+    #[error("`{path}` is no build: it has no manifest.json that could be read")]
+    NotABuild { path: String },
+    #[error("another build is at work below `{path}`")]
+    AnotherBuild { path: String },
+    #[error("the build was broken off")]
+    Interrupted,
+    #[error("two builds of the same inputs differ in {all} places: {first}")]
+    NotReproducible { first: String, all: usize },
+    #[error("`{path}`: {what}")]
+    NotAsBuilt { path: String, what: String },
     #[error("no host of this cluster has a platform that Terraform makes hosts on here")]
     NobodyOfTerraform,
     #[error("`{host}` is not Terraform's: its platform has no configuration here")]
@@ -275,6 +285,13 @@ impl Problem {
             Self::NobodyOfVagrant => {
                 "say `platform: vagrant` of one, or `--all` to have all of them on this machine".into()
             }
+            Self::NotABuild { .. } => "name a folder that `genhost build` has written, or a new one to write to".into(),
+            Self::AnotherBuild { .. } => "wait for it, or write somewhere else".into(),
+            Self::Interrupted => "run it again".into(),
+            Self::NotReproducible { .. } => {
+                "a template of yours, or genhost itself, asks something that is no input: please tell us when it is genhost".into()
+            }
+            Self::NotAsBuilt { .. } => "`genhost diff` tells what changed; `genhost build` builds it anew".into(),
             Self::NobodyOfTerraform => "say `platform: digitalocean` or `platform: hetzner` of one".into(),
             Self::NotOfTerraform { .. } => {
                 "its user-data is made as ever; where the VPN's address is new, with \

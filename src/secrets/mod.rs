@@ -8,7 +8,7 @@ use std::fmt;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use hkdf::Hkdf;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 pub use hash::{hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash};
 pub use key_pair::KeyPair;
@@ -163,6 +163,18 @@ impl Secrets {
     /// The name under which Consul keeps a token, which is no secret.
     pub fn accessor(&self, label: &Label) -> String {
         uuid(self.derive::<16>(&format!("{label}/accessor")))
+    }
+
+    /// Tells these secrets from others, and nothing of them: the root is its salt, which nobody can guess.
+    pub fn fingerprint(&self) -> String {
+        let mut all = Sha256::new();
+        all.update(self.key_pair.key());
+        for (label, Own { value, .. }) in &self.own {
+            all.update(format!("{label}\0{value}\0"));
+        }
+        let all: String = all.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes = self.derive::<16>(&format!("fingerprint/{all}"));
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The VPN server's key and certificate.
