@@ -73,6 +73,39 @@ fn a_seed_is_an_instance_of_its_own_when_its_host_is_made_otherwise() {
     assert!(names.into_iter().all(|name| !name.to_string_lossy().starts_with(".genhost")));
 }
 
+#[test]
+fn every_cloud_init_makes_the_network_that_is_asked_for() {
+    let workplace = Workplace::new();
+    let network = "hosts.swarm-local={roles: [swarm-agent], platform: bare, network: {interface: eno1, \
+        address: 192.168.1.20/24, gateway: 192.168.1.1, nameservers: [192.168.1.1, 9.9.9.9]}}";
+    let seed = ["image", "--host", "swarm-local", "--format", "dir", "-o", "seed", "--set", network];
+    let new = concat!(env!("CARGO_MANIFEST_DIR"), "/target/roots/cloud-init-new/cloud-init");
+    assert!(std::path::Path::new(new).exists(), "{new} is missing: run `.ci/setup`");
+    for (interface, name) in [("eno1", "eno1"), ("52:54:00:12:34:56", "lan")] {
+        let set = format!("hosts.swarm-local.network.interface={interface}");
+        workplace.genhost([&seed[..], &["--set", &set]].concat()).stdout_of_success();
+        for program in ["cloud-init", new] {
+            for (kind, file) in [("eni", "etc/network/interfaces"), ("netplan", "etc/netplan/50-cloud-init.yaml")] {
+                let convert = format!(
+                    "rm -rf out; {program} devel net-convert -p seed/network-config -k yaml -d out -D debian -O {kind} >&2"
+                );
+                read(&workplace, "sh", &["-euc", &convert]);
+                let found =
+                    walkdir::WalkDir::new(workplace.path("out")).into_iter().map(|entry| entry.expect("a file"));
+                let files = found.filter(|entry| entry.file_type().is_file());
+                let text: String = files.map(|entry| std::fs::read_to_string(entry.path()).expect("text")).collect();
+                for word in [name, "192.168.1.20", "192.168.1.1", "9.9.9.9"] {
+                    assert!(text.contains(word), "{program} {kind} {file}: no {word} in {text}");
+                }
+                assert!(text.contains("default") || text.contains("0.0.0.0"), "{program} {kind}: no route in {text}");
+            }
+        }
+    }
+    // A seed that had a network loses it with the host.
+    workplace.genhost(&seed[..7]).stdout_of_success();
+    assert!(!workplace.path("seed/network-config").exists());
+}
+
 /// Modules of the kernel of `.ci/setup`, in the order in which they load.
 const MODULES: [&str; 8] = [
     "virtio_ring",

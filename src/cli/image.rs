@@ -26,7 +26,7 @@ pub fn run(session: &mut Session, arguments: &Image) -> Outcome {
             ImageFormat::Dir => {
                 let files = seed::files(tree).map_err(at_host)?;
                 session.save_secrets().map_err(|fault| vec![fault])?;
-                output::replace_folder(&arguments.output, &files, Readers::Owner).map_err(one)?;
+                output::replace_folder(&arguments.output, &files, &seed::FILES, Readers::Owner).map_err(one)?;
             }
         }
     }

@@ -37,15 +37,15 @@ pub fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem>
 /// Puts a folder of files in the place of an earlier one, whole or not at all.
 ///
 /// # Errors
-/// What is there has a file in it of another name, or is no folder.
-pub fn replace_folder(path: &Path, files: &[(&str, Vec<u8>)], readers: Readers) -> Result<(), Problem> {
+/// What is there has a file in it that is not `known`, or is no folder.
+pub fn replace_folder(path: &Path, files: &[(&str, Vec<u8>)], known: &[&str], readers: Readers) -> Result<(), Problem> {
     let error = |error: std::io::Error| unwritable(path, &error);
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let there = target.symlink_metadata().is_ok();
     if there {
         for entry in std::fs::read_dir(&target).map_err(error)? {
             let name = entry.map_err(error)?.file_name();
-            if !files.iter().any(|(known, _)| name == *known) {
+            if !known.iter().any(|known| name == *known) {
                 let found = name.to_string_lossy().into_owned();
                 return Err(Problem::ForeignFile { path: path.display().to_string(), found });
             }

@@ -89,6 +89,64 @@ impl JsonSchema for Network {
     }
 }
 
+/// An IPv4 address and the length of its network's prefix, such as 192.168.1.20/24.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    address: Ipv4Addr,
+    prefix: u8,
+}
+
+const INTERFACE_RULE: &str = "an IPv4 address with its prefix such as 192.168.1.20/24, /8 to /30";
+
+impl InterfaceAddress {
+    /// Takes `a.b.c.d/n`.
+    pub fn new(text: &str) -> Result<Self, WordError> {
+        let error = || WordError::new("an address", text, INTERFACE_RULE);
+        let (address, prefix) = text.split_once('/').ok_or_else(error)?;
+        let address = address.parse().map_err(|_| error())?;
+        let prefix = prefix.parse().ok().filter(|prefix| (8..=30).contains(prefix)).ok_or_else(error)?;
+        Ok(Self { address, prefix })
+    }
+
+    /// Whether an address is in the same network.
+    pub fn reaches(self, other: Ipv4Addr) -> bool {
+        let mask = u32::MAX << (32 - u32::from(self.prefix));
+        u32::from(self.address) & mask == u32::from(other) & mask
+    }
+}
+
+impl fmt::Display for InterfaceAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+impl Serialize for InterfaceAddress {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for InterfaceAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(&Cow::<str>::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for InterfaceAddress {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "InterfaceAddress".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "description": INTERFACE_RULE, "pattern": "^[0-9.]+/[0-9]+$" })
+    }
+}
+
 /// Addresses from `first` to `last`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct AddressRange {

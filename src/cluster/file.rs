@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, ArtifactName, ComponentName, Endpoint, HostName, HubName, LabelWord, Network, NicName, ProfileName,
-    Sha256, SystemName, Url, UserName, Version,
+    AccountName, ArtifactName, ComponentName, Endpoint, HostName, HubName, Interface, InterfaceAddress, LabelWord,
+    Network, NicName, ProfileName, Sha256, SystemName, Url, UserName, Version,
 };
 use crate::yaml::{Entries, Located};
 
@@ -170,12 +170,30 @@ pub struct HostSection {
     pub os: Option<Located<SystemName>>,
     /// Whether it is one of Consul's servers; the vpn-server is one unless it says `client`.
     pub consul: Option<ConsulRole>,
+    /// Its network, where nobody's DHCP sets it up. Its seed carries that.
+    pub network: Option<Located<NetworkSection>>,
     /// Labels of its own in the Swarm, besides the cluster's; `platform` is its platform unless it says another.
     #[serde(default)]
     pub labels: BTreeMap<LabelWord, LabelWord>,
     /// Components besides those of its roles.
     #[serde(default)]
     pub components: Vec<Located<ComponentName>>,
+}
+
+/// A network that is set up by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSection {
+    /// Which interface.
+    pub interface: Interface,
+    /// Its address.
+    pub address: InterfaceAddress,
+    /// Where everything else is.
+    #[schemars(with = "String", extend("format" = "ipv4"))]
+    pub gateway: Ipv4Addr,
+    /// Who knows names.
+    #[schemars(with = "Vec<String>")]
+    pub nameservers: Vec<Ipv4Addr>,
 }
 
 /// What a host is to Consul.

@@ -8,14 +8,14 @@ mod word;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-pub use address::{AddressRange, Network};
+pub use address::{AddressRange, InterfaceAddress, Network};
 pub use file::{
-    ArtifactSection, ClusterFile, ConsulRole, FirewallSection, HostSection, OpenPort, Protocol, RangeSection, Setting,
-    Settings, VpnSection,
+    ArtifactSection, ClusterFile, ConsulRole, FirewallSection, HostSection, NetworkSection, OpenPort, Protocol,
+    RangeSection, Setting, Settings, VpnSection,
 };
 pub use word::{
     AccountName, ArtifactName, ComponentName, Endpoint, Fingerprint, HostName, HostPath, HubName, ImageDigest,
-    LabelWord, NicName, ProfileName, Sha256, SystemName, UnitName, Url, UserName, Version, WordError,
+    Interface, LabelWord, NicName, ProfileName, Sha256, SystemName, UnitName, Url, UserName, Version, WordError,
 };
 
 use crate::diagnostic::Problem;
@@ -123,6 +123,8 @@ pub struct Host {
     pub address: Ipv4Addr,
     /// What it is to Consul.
     pub consul: ConsulRole,
+    /// Its network, where it is set up by hand.
+    pub network: Option<NetworkSection>,
     /// Its labels in the Swarm, besides the cluster's.
     pub labels: BTreeMap<LabelWord, LabelWord>,
     /// Components besides those of its roles.

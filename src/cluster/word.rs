@@ -104,6 +104,10 @@ words! {
     SystemName: "an os", "letters a-z, digits, dots and hyphens, such as ubuntu-22.04",
         "^[a-z0-9][a-z0-9.-]{0,62}$", |t| t.len() <= 63 && starts_alnum(t) && all(t, |b| is_lower(b) || b == b'.' || b == b'-');
 
+    /// A network interface: by the kernel's name for it, or by its hardware address.
+    Interface: "an interface", "a name of the kernel's such as eno1, or a hardware address such as 52:54:00:12:34:56",
+        "^([a-z][a-z0-9]{0,14}|[0-9a-f]{2}(:[0-9a-f]{2}){5})$", is_interface;
+
     /// Key or value of a label of Docker's nodes.
     LabelWord: "a label's word", "letters a-z, digits, dots and hyphens, at most 63 of them, the first a letter or a digit",
         "^[a-z0-9][a-z0-9.-]{0,62}$", |t| t.len() <= 63 && starts_alnum(t) && all(t, |b| is_lower(b) || b == b'.' || b == b'-');
@@ -163,6 +167,21 @@ words! {
     /// Name of a systemd unit, an instance among them (systemd.unit(5)).
     UnitName: "a unit name", "letters, digits and : - _ . \\ @, with a suffix such as .service, at most 255 of them",
         "^[A-Za-z0-9:_.\\\\@-]+\\.(service|socket|timer|target|path|mount)$", is_unit;
+}
+
+impl Interface {
+    /// Whether it is named by its hardware address.
+    pub fn is_mac(&self) -> bool {
+        self.as_str().contains(':')
+    }
+}
+
+fn is_interface(text: &str) -> bool {
+    let is_name = text.len() <= 15 && text.starts_with(|c: char| c.is_ascii_lowercase()) && all(text, is_lower);
+    let parts: Vec<&str> = text.split(':').collect();
+    let is_pair =
+        |part: &&str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    is_name || (parts.len() == 6 && parts.iter().all(is_pair))
 }
 
 impl Endpoint {

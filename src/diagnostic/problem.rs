@@ -102,6 +102,10 @@ pub enum Problem {
     ExampleEndpoint { endpoint: String },
     #[error("no host of this cluster has the platform `vagrant`")]
     NobodyOfVagrant,
+    #[error("`{host}` is on a platform that sets up the network itself, and takes no seed")]
+    NetworkWithoutSeed { host: String },
+    #[error("{gateway} is not in the network of {address}")]
+    GatewayOutside { address: String, gateway: Ipv4Addr },
     #[error("`{path}` is no build: it has no manifest.json that could be read")]
     NotABuild { path: String },
     #[error("another build is at work below `{path}`")]
@@ -285,6 +289,8 @@ impl Problem {
             Self::NobodyOfVagrant => {
                 "say `platform: vagrant` of one, or `--all` to have all of them on this machine".into()
             }
+            Self::NetworkWithoutSeed { .. } => "take `network` out, or say `platform: bare`".into(),
+            Self::GatewayOutside { .. } => "give a gateway that the host reaches without one".into(),
             Self::NotABuild { .. } => "name a folder that `genhost build` has written, or a new one to write to".into(),
             Self::AnotherBuild { .. } => "wait for it, or write somewhere else".into(),
             Self::Interrupted => "run it again".into(),

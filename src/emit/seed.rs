@@ -3,6 +3,7 @@
 //! <https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html>
 
 use super::{cloud_config, iso9660};
+use crate::cluster::NetworkSection;
 use crate::diagnostic::Problem;
 use crate::render::HostTree;
 use crate::yaml;
@@ -10,13 +11,35 @@ use crate::yaml;
 /// The label by which cloud-init knows a seed.
 const LABEL: &str = "CIDATA";
 
+/// Every file that a seed may have.
+pub const FILES: [&str; 3] = ["meta-data", "user-data", "network-config"];
+
 /// The files of a seed. A host that is made otherwise is another instance to cloud-init, and set up anew.
 ///
 /// # Errors
 /// A host without a name of its own: many machines from one seed would all have the image's.
-pub fn files(tree: &HostTree) -> Result<[(&'static str, Vec<u8>); 2], Problem> {
-    let user_data = cloud_config::emit(tree)?;
-    Ok([("meta-data", meta_data(tree)?.into_bytes()), ("user-data", user_data)])
+pub fn files(tree: &HostTree) -> Result<Vec<(&'static str, Vec<u8>)>, Problem> {
+    let mut files = vec![("meta-data", meta_data(tree)?.into_bytes()), ("user-data", cloud_config::emit(tree)?)];
+    files.extend(tree.network.as_ref().map(|network| ("network-config", network_config(network).into_bytes())));
+    Ok(files)
+}
+
+/// Networking Config Version 2: <https://cloudinit.readthedocs.io/en/latest/reference/network-config-format-v2.html>
+///
+/// The route is written as one to 0.0.0.0/0: `gateway4` is deprecated, and `to: default` unknown to older ones.
+fn network_config(network: &NetworkSection) -> String {
+    let NetworkSection { interface, address, gateway, nameservers } = network;
+    let (name, by) = if interface.is_mac() {
+        ("lan", format!("    match: {{macaddress: \"{interface}\"}}\n    set-name: lan\n"))
+    } else {
+        (interface.as_str(), String::new())
+    };
+    let nameservers: Vec<String> = nameservers.iter().map(ToString::to_string).collect();
+    format!(
+        "version: 2\nethernets:\n  {name}:\n{by}    addresses: [{address}]\n    routes: [{{to: 0.0.0.0/0, via: {gateway}}}]\n    \
+         nameservers: {{addresses: [{}]}}\n",
+        nameservers.join(", ")
+    )
 }
 
 /// The same as a CD image.
@@ -25,7 +48,8 @@ pub fn files(tree: &HostTree) -> Result<[(&'static str, Vec<u8>); 2], Problem> {
 /// See [`files`].
 pub fn image(tree: &HostTree) -> Result<Vec<u8>, Problem> {
     let files = files(tree)?;
-    iso9660::volume(LABEL, &files.each_ref().map(|(name, bytes)| (*name, bytes.as_slice())))
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+    iso9660::volume(LABEL, &files)
 }
 
 pub(super) fn meta_data(tree: &HostTree) -> Result<String, Problem> {

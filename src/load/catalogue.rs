@@ -132,6 +132,9 @@ pub struct Platform {
     /// Whether user-data gets to the host byte by byte, so that it may be compressed: cloud-init knows gzip.
     #[serde(default)]
     pub gzip: bool,
+    /// Whether its hosts take a NoCloud seed, which can set up their network.
+    #[serde(default)]
+    pub seed: bool,
     /// Whether its hosts stand behind a NAT or firewall, as machines at home do.
     #[serde(default)]
     pub behind_nat: bool,

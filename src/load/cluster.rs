@@ -359,6 +359,19 @@ impl Validation<'_> {
             let known = names(self.catalogue.platforms.keys());
             self.fault(platform.place, Problem::Unknown { what: "platform", name: platform.to_string(), known });
         }
+        if let Some(network) = &section.network {
+            let seeded = section
+                .platform
+                .as_ref()
+                .is_none_or(|name| self.catalogue.platforms.get(&name.value).is_none_or(|platform| platform.seed));
+            if !seeded {
+                self.fault(network.place, Problem::NetworkWithoutSeed { host: name.to_string() });
+            }
+            if !network.address.reaches(network.gateway) {
+                let (address, gateway) = (network.address.to_string(), network.gateway);
+                self.fault(network.place, Problem::GatewayOutside { address, gateway });
+            }
+        }
         let roles = match self.catalogue.close_roles(&section.roles.value) {
             Ok(roles) => roles,
             Err(fault) => {
@@ -377,6 +390,7 @@ impl Validation<'_> {
             system: section.os.clone().unwrap_or_else(|| file.os.clone()),
             platform: section.platform.as_ref().map(|platform| platform.value.clone()),
             address,
+            network: section.network.as_ref().map(|network| network.value.clone()),
             labels: section.labels.clone(),
             components: section.components.clone(),
         })

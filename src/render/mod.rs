@@ -27,6 +27,7 @@ pub fn render(engine: &mut Engine, sources: &mut Sources, plan: &HostPlan) -> Re
             Subject::Roles(_) => None,
         },
         system: plan.system.clone(),
+        network: plan.network.clone(),
         roles: plan.roles.clone(),
         bootcmd: Vec::new(),
         runcmd: Vec::new(),

@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::cluster::{ArtifactName, HostName, HostPath, ProfileName, SystemName, UnitName};
+use crate::cluster::{ArtifactName, HostName, HostPath, NetworkSection, ProfileName, SystemName, UnitName};
 use crate::resolve::Artifact;
 
 pub use crate::resolve::AptSource as PackageSource;
@@ -20,6 +20,9 @@ pub struct HostTree {
     pub hostname: Option<HostName>,
     /// The operating system it is made for.
     pub system: SystemName,
+    /// Its network, where it is set up by hand: what a seed carries beside the user-data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkSection>,
     /// Its roles.
     pub roles: Vec<ProfileName>,
     /// Commands of every boot, before anything else.

@@ -17,7 +17,8 @@ pub use plan::{AptSource, HostPlan, Subject};
 pub use values::{SECRET_VALUES, Values};
 
 use crate::cluster::{
-    Cluster, ConsulRole, Endpoint, Host, HostName, LabelWord, OpenPort, ProfileName, Protocol, SystemName,
+    Cluster, ConsulRole, Endpoint, Host, HostName, LabelWord, NetworkSection, OpenPort, ProfileName, Protocol,
+    SystemName,
 };
 use crate::diagnostic::{Diagnostic, Problem, Result};
 use crate::load::{Catalogue, KeyRules, Stack};
@@ -37,6 +38,7 @@ struct HostFacts<'a> {
     roles: Vec<ProfileName>,
     system: &'a Located<SystemName>,
     platform: Option<&'a ProfileName>,
+    network: Option<&'a NetworkSection>,
     labels: Option<&'a BTreeMap<LabelWord, LabelWord>>,
     consul: ConsulRole,
     extra: &'a [Located<crate::cluster::ComponentName>],
@@ -62,6 +64,7 @@ impl<'a> HostFacts<'a> {
             roles: host.roles.clone(),
             system: &host.system,
             platform: host.platform.as_ref(),
+            network: host.network.as_ref(),
             labels: Some(&host.labels),
             consul: host.consul,
             extra: &host.components,
@@ -89,6 +92,7 @@ impl<'a> HostFacts<'a> {
             is_vpn_server,
             system: known.map_or(&cluster.system, |host| &host.system),
             platform: None,
+            network: known.and_then(|host| host.network.as_ref()),
             labels: known.map(|host| &host.labels),
             consul: known.map(|host| host.consul).or(by_role).unwrap_or(ConsulRole::Client),
             extra: known.map_or(&[], |host| &host.components),
@@ -183,6 +187,7 @@ impl Resolver<'_> {
             subject: subject.clone(),
             roles: self.host.roles.clone(),
             platform: self.host.platform.cloned(),
+            network: self.host.network.cloned(),
             system: system_name.value.clone(),
             components: parts.components,
             packages: parts.packages,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::{Artifact, PlannedComponent, Values};
-use crate::cluster::{ArtifactName, Fingerprint, HostName, ProfileName, SystemName, UnitName};
+use crate::cluster::{ArtifactName, Fingerprint, HostName, NetworkSection, ProfileName, SystemName, UnitName};
 use crate::yaml::Located;
 
 /// What to make a plan for.
@@ -22,6 +22,8 @@ pub struct HostPlan {
     pub roles: Vec<ProfileName>,
     /// Where it runs, when that is known.
     pub platform: Option<ProfileName>,
+    /// Its network, where it is set up by hand.
+    pub network: Option<NetworkSection>,
     /// Its operating system.
     pub system: SystemName,
     /// Its components, sorted by name.
