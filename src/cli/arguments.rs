@@ -31,6 +31,8 @@ pub enum Command {
     Verify(Verify),
     /// Show a host's files, or one of them
     Show(Show),
+    /// Fetch what hosts fetch into a folder, by hash, for `mirror` in cluster.yaml
+    Mirror(Mirror),
     /// Draw the cluster: hosts, where they stand, who opens which port to whom
     Graph(Graph),
     /// Write what a host boots from: its NoCloud seed
@@ -191,6 +193,25 @@ pub struct Show {
     /// One of its files, as it will be there
     #[arg(value_name = "FILE")]
     pub path: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Mirror {
+    #[command(flatten)]
+    pub input: Input,
+    /// The folder; what is in it stays
+    #[arg(value_name = "DIR")]
+    pub output: PathBuf,
+    /// Debian's names of the architectures [default: all that are pinned]
+    #[arg(long, value_name = "ARCH", value_parser = ["amd64", "arm64"])]
+    pub arch: Vec<String>,
+}
+
+impl Mirror {
+    /// Whether files of this architecture are wanted.
+    pub fn takes(&self, arch: &str) -> bool {
+        self.arch.is_empty() || self.arch.iter().any(|wanted| wanted == arch)
+    }
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod fleet;
 mod graph;
 mod image;
 mod init;
+mod mirror;
 mod output;
 mod report;
 mod session;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
         Some(Command::Diff(diff)) => diff::run(&mut session, diff),
         Some(Command::Verify(verify)) => verify::run(&mut session, verify),
         Some(Command::Show(show)) => show::tree(&mut session, show),
+        Some(Command::Mirror(mirror)) => mirror::run(&mut session, mirror),
         Some(Command::Graph(graph)) => graph::run(&mut session, graph),
         Some(Command::Image(image)) => image::run(&mut session, image),
         Some(Command::Terraform(terraform)) => terraform::run(&mut session, terraform),

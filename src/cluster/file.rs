@@ -44,6 +44,8 @@ pub struct ClusterFile {
     /// Labels of every host in the Swarm, e.g. `site: office`: services are placed by `node.labels.site`.
     #[serde(default)]
     pub labels: BTreeMap<LabelWord, LabelWord>,
+    /// Where hosts fetch every artifact instead, by its hash: what `genhost mirror` has filled.
+    pub mirror: Option<Located<Url>>,
     /// Components that every host gets besides those of its roles.
     #[serde(default)]
     pub components: Vec<Located<ComponentName>>,

@@ -36,6 +36,8 @@ pub struct Cluster {
     pub hosts: Vec<Host>,
     /// Position in `hosts` of the one vpn-server.
     pub vpn_server: usize,
+    /// Where every artifact is fetched, by its hash, instead of its own urls.
+    pub mirror: Option<Url>,
     /// Labels of every host in the Swarm.
     pub labels: BTreeMap<LabelWord, LabelWord>,
     /// Ways of install that differ from the stack's first.

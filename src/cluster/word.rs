@@ -169,6 +169,13 @@ words! {
         "^[A-Za-z0-9:_.\\\\@-]+\\.(service|socket|timer|target|path|mount)$", is_unit;
 }
 
+impl Url {
+    /// A file in the folder that this names.
+    pub fn below(&self, hash: &Sha256) -> Self {
+        Self(format!("{}/{hash}", self.0.trim_end_matches('/')))
+    }
+}
+
 impl Interface {
     /// Whether it is named by its hardware address.
     pub fn is_mac(&self) -> bool {

@@ -106,6 +106,10 @@ pub enum Problem {
     NetworkWithoutSeed { host: String },
     #[error("{gateway} is not in the network of {address}")]
     GatewayOutside { address: String, gateway: Ipv4Addr },
+    #[error("{what} cannot be fetched: {reasons}")]
+    CannotFetch { what: String, reasons: String },
+    #[error("{what} is not what was pinned: {url} has sha256 {found}, not {expected}")]
+    WrongHash { what: String, url: String, expected: String, found: String },
     #[error("`{path}` is no build: it has no manifest.json that could be read")]
     NotABuild { path: String },
     #[error("another build is at work below `{path}`")]
@@ -291,6 +295,10 @@ impl Problem {
             }
             Self::NetworkWithoutSeed { .. } => "take `network` out, or say `platform: bare`".into(),
             Self::GatewayOutside { .. } => "give a gateway that the host reaches without one".into(),
+            Self::CannotFetch { .. } => "run it again: what was fetched so far is kept; or say other urls under `artifacts`".into(),
+            Self::WrongHash { .. } => {
+                "do not use that file before you know why; a pin of your own stands under `artifacts`".into()
+            }
             Self::NotABuild { .. } => "name a folder that `genhost build` has written, or a new one to write to".into(),
             Self::AnotherBuild { .. } => "wait for it, or write somewhere else".into(),
             Self::Interrupted => "run it again".into(),

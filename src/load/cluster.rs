@@ -128,6 +128,7 @@ impl Validation<'_> {
             versions: values(file.versions),
             artifacts: values(file.artifacts),
             images,
+            mirror: file.mirror.map(|mirror| mirror.value),
             labels: file.labels,
             components: file.components,
             settings: values(file.settings).into_iter().map(|(name, settings)| (name, values(settings.0))).collect(),

@@ -174,6 +174,10 @@ impl<'a> Selection<'a> {
                 runcmd: component.runcmd.clone(),
             });
         }
+        if let Some(mirror) = &self.cluster.mirror {
+            let pins = selected.artifacts.values_mut().flat_map(|artifact| artifact.files.values_mut());
+            pins.for_each(|pin| pin.urls = vec![mirror.below(&pin.sha256)]);
+        }
         selected.units = units.into_iter().collect();
         selected.first_boot = first_boot.into_iter().collect();
         Ok(selected)

@@ -19,6 +19,8 @@ pub struct Fetchers {
     pub broken: &'static Machine,
     /// The server has something else under that name.
     pub wrong: &'static Machine,
+    /// Everything comes by its hash from a folder that `genhost mirror` has filled, and from nowhere else.
+    pub air_gap: &'static Machine,
     /// SoftEther is built from source.
     pub source: &'static Machine,
     _servers: [Daemon; 2],
@@ -47,6 +49,13 @@ impl Fetchers {
             serve(format!("sleep {LATE}; exec python3 -m http.server 8001 --bind {ROUTER}")),
             serve(format!("exec python3 {breaks_off} {ROUTER} 8002 consul.zip")),
         ];
+        // The first urls are gone before the host asks.
+        let by_hash = www().join("by-hash");
+        lab.recipe.print(&["mirror", &by_hash.to_string_lossy()]);
+        let air_gap = lab.recipe.change(|text| {
+            let text = text.replace("/consul.zip", "/nothing.zip").replace("/busybox.tar", "/nothing.tar");
+            format!("{text}mirror: http://{ROUTER}/by-hash\n")
+        });
         let source = lab.recipe.change(|text| {
             text.replace("install: {consul: zip}", "install: {consul: zip, softether: source}")
                 .replace("versions: {consul: 1.8.7}", "versions: {consul: 1.8.7, softether: 5.01.9674}")
@@ -65,6 +74,7 @@ impl Fetchers {
             late: machine("late", 72, &consul(&format!("'http://{ROUTER}:8001/consul.zip'"))),
             broken: machine("broken", 73, &consul(&format!("'http://{ROUTER}:8002/consul.zip'"))),
             wrong: machine("wrong", 74, &consul(&format!("'http://{ROUTER}/busybox.tar'"))),
+            air_gap: machine("air-gap", 76, &air_gap),
             source: machine("source", 75, &source),
         }
     }

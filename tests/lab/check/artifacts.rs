@@ -15,8 +15,10 @@ const ERROR: &str = "cloud-init status | grep -x 'status: error'";
 
 fn run(lab: &Lab) -> String {
     let fleet = lab.fleet();
-    let Fetchers { mirror, late, broken, wrong, source, .. } = lab.fetchers();
+    let Fetchers { mirror, late, broken, wrong, air_gap, source, .. } = lab.fetchers();
     mirror.wait(60, DONE);
+    air_gap.wait(60, DONE);
+    air_gap.wait(60, "docker image inspect busybox >/dev/null 2>&1 || docker images | grep busybox");
     late.wait(120, DONE);
     late.ok("journalctl -q | grep -F 'curl: (7)'");
     // three refused or broken attempts a minute end after two minutes
@@ -29,12 +31,14 @@ fn run(lab: &Lab) -> String {
     one_line(broken, "cannot fetch http://203.0.113.1:8002/");
     one_line(wrong, "http://203.0.113.1/busybox.tar has sha256 ");
     source.wait(180, DONE);
-    source.wait(60, "consul members | grep -c ' alive ' | grep -x 6");
+    source.wait(60, "consul members | grep -c ' alive ' | grep -x 7");
     let built = source.ok("/opt/genhost/softether_source/vpncmd /? 2>&1 | grep -o 'Version 5.01[^)]*' | head -n1");
-    for machine in [mirror, late, broken, wrong, source] {
+    for machine in [mirror, late, broken, wrong, air_gap, source] {
         machine.run("consul leave; systemctl stop consul");
         machine.power_cut();
     }
     fleet.wait_well(60, std::time::Instant::now());
-    format!("mirror, late server and SoftEther's source ({built}) come up; broken and wrong ones say one line")
+    format!(
+        "mirror, mirror by hash, late server and SoftEther's source ({built}) come up; broken and wrong ones say one line"
+    )
 }
