@@ -138,6 +138,10 @@ fn verify_names_what_is_not_as_it_was_built() {
         assert!(told.contains(line), "no {line} in {told}");
     }
     assert_eq!(told.matches("error:").count(), 5, "{told}");
+    // Nor is a build put in the place of what no build has written.
+    let over = workplace.genhost([&["build"], &ENDPOINT[..]].concat());
+    assert!(over.code() == Some(1) && workplace.path("result/hosts/mallory/user-data").exists(), "{}", over.stderr());
+    std::fs::remove_dir_all(workplace.path("result")).expect("a build");
     // Other inputs are another build, and no secrets are made for it.
     build(&workplace, &[]);
     assert_eq!(workplace.genhost([&["verify", "--set", "vpn.hub=other"], &ENDPOINT[..]].concat()).code(), Some(1));
@@ -167,6 +171,22 @@ fn diff_tells_thing_by_thing_and_no_secret() {
     build(&workplace, &[&["-o", "later"], &port[..]].concat());
     let between = workplace.genhost(["diff", "result", "later"]);
     assert_eq!(String::from_utf8_lossy(&between.0.stdout), text);
+
+    // The same host in other words is a difference too.
+    let ec2 = ["--set", "hosts.swarm-node0.labels.platform=x", "--set", "hosts.swarm-node0.platform"];
+    let platform = |name: &str| [&ec2[..3], &[&format!("{}={name}", ec2[3])[..]]].concat().join("\n");
+    let as_words = |text: &str| text.lines().map(str::to_owned).collect::<Vec<String>>();
+    let (plain, small) = (as_words(&platform("digitalocean")), as_words(&platform("ec2")));
+    let ran = |command: &str, words: &[String]| {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        workplace.genhost([&[command], &ENDPOINT[..], &words].concat())
+    };
+    ran("build", &plain).stdout_of_success();
+    let compressed = ran("diff", &small);
+    let told = String::from_utf8_lossy(&compressed.0.stdout).into_owned();
+    assert_eq!(compressed.code(), Some(1));
+    assert!(told.starts_with("hosts/swarm-node0\n  - user-data: sha256 ") && told.lines().count() == 3, "{told}");
+    build(&workplace, &[]);
 
     // Packages and units by name, hosts that come and go, and as JSON.
     let classic = diff(&["--stack", "classic", "--format", "json"]);
@@ -217,6 +237,11 @@ fn two_surroundings_make_one_build() {
     let empty = Workplace::empty();
     empty.genhost([&["build", "--check"], &ENDPOINT[..]].concat()).stdout_of_success();
     assert!(empty.path("secrets.yaml").exists());
+    // A cluster that comes through a pipe is read once.
+    let mut piped = workplace.command([&["build", "--check", "-f", "-"], &ENDPOINT[..]].concat());
+    let cluster = std::fs::File::open(workplace.path("cluster.yaml")).expect("a cluster");
+    let output = piped.stdin(cluster).output().expect("genhost");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

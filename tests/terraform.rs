@@ -75,12 +75,15 @@ fn every_name_is_declared_and_every_file_is_there() {
             assert!(expression.contains(&format!("/user-data-{host}.yaml")), "{expression}");
             assert_eq!(expression.contains("replace("), placeholder, "{expression}");
             let user_data = std::fs::read_to_string(workplace.path(&format!("tf/user-data-{host}.yaml")));
-            let printed = [&["--host", host][..], arguments].concat();
+            let mut printed = [&["--host", host][..], arguments].concat();
+            if placeholder {
+                printed.extend(["--set", "vpn.endpoint=genhost-vpn-endpoint.example.com"]);
+            }
             assert_eq!(user_data.expect("user-data"), workplace.genhost(printed).stdout_of_success());
         }
         // The placeholder is what the hosts dial, so that it can be replaced.
         let node1 = std::fs::read_to_string(workplace.path("tf/user-data-swarm-node1.yaml")).expect("user-data");
-        assert_eq!(node1.contains("string Hostname vpn.example.com/tcp"), placeholder);
+        assert_eq!(node1.contains("string Hostname genhost-vpn-endpoint.example.com/tcp"), placeholder);
     }
 }
 
@@ -114,7 +117,7 @@ fn the_providers_firewalls_open_what_the_hosts_own_opens() {
 fn what_terraform_and_the_user_keep_there_stays_and_hosts_that_are_gone_go() {
     let workplace = Workplace::new();
     configuration(&workplace, &[]);
-    for file in ["tf/terraform.tfstate", "tf/more.tf", "tf/.terraform/providers"] {
+    for file in ["tf/terraform.tfstate", "tf/more.tf", "tf/user-data-bastion.yaml", "tf/.terraform/providers"] {
         workplace.write(file, "theirs");
     }
     let without = "hosts: {swarm-node0: {roles: [vpn-server, swarm-manager], platform: digitalocean}}";
@@ -124,6 +127,7 @@ fn what_terraform_and_the_user_keep_there_stays_and_hosts_that_are_gone_go() {
     let names = std::fs::read_dir(workplace.path("tf")).expect("a folder");
     let names: BTreeSet<_> =
         names.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect();
-    let expected = [".terraform", "genhost.tf.json", "more.tf", "terraform.tfstate", "user-data-swarm-node0.yaml"];
-    assert_eq!(names, expected.map(str::to_owned).into());
+    let theirs = [".terraform", "more.tf", "terraform.tfstate", "user-data-bastion.yaml"];
+    let expected = [&theirs[..], &["genhost.tf.json", "user-data-swarm-node0.yaml"]].concat();
+    assert_eq!(names, expected.into_iter().map(str::to_owned).collect());
 }

@@ -110,6 +110,7 @@ fn ruby_reads_the_user_data_as_it_was_printed() {
         // The shell takes it apart again: what it would write is what genhost prints.
         let script = inline.replace("seed=/var/lib/cloud/seed/nocloud", "seed=seed/nocloud");
         let script = script.replace(">/etc/cloud/cloud.cfg.d/99-genhost.cfg", ">99-genhost.cfg");
+        assert!(script.contains("done-") && script.ends_with('\n'), "{script}");
         let (writes, _) = script.split_once("cloud-init clean\n").expect("the part that writes");
         workplace.write("writes.sh", writes.replace("command -v cloud-init", "true"));
         let output = program("dash", &workplace).args(["-eu", "writes.sh"]).output().expect("dash");

@@ -77,15 +77,9 @@ impl Input {
     /// The same as arguments of a run in another folder.
     pub fn absolute(&self) -> Vec<OsString> {
         let mut arguments = Vec::new();
-        let file = self.file.clone().or_else(|| Some(PathBuf::from("cluster.yaml")).filter(|path| path.exists()));
-        let secrets = self.secrets.clone().or_else(|| {
-            let beside =
-                file.as_ref().map_or_else(|| PathBuf::from("secrets.yaml"), |file| file.with_file_name("secrets.yaml"));
-            Some(beside).filter(|path| path.exists())
-        });
         for (option, path) in [
-            ("--file", file),
-            ("--secrets", secrets),
+            ("--file", self.file.clone()),
+            ("--secrets", self.secrets.clone()),
             ("--profiles", self.profiles.clone()),
             ("--templates", self.templates.clone()),
         ] {
@@ -100,6 +94,9 @@ impl Input {
             .chain(self.overrides.iter().map(|set| ("--set", set.clone())))
         {
             arguments.extend([option.into(), value.into()]);
+        }
+        if self.locked {
+            arguments.push("--locked".into());
         }
         arguments
     }

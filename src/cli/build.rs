@@ -1,6 +1,6 @@
 //! `genhost build`: every host's outputs in one folder, put in the place of the last one in a single step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with, syncfs}
 
 use super::Outcome;
 use super::arguments::{Build, Input};
-use super::compare::compare;
+use super::compare::{compare, files};
 use super::fleet::Fleet;
 use super::session::Session;
 use crate::cluster::ProfileName;
@@ -27,7 +27,7 @@ pub fn run(session: &mut Session, arguments: &Build) -> Outcome {
     let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
     if arguments.check {
         session.save_secrets().map_err(|fault| vec![fault])?;
-        return twice(&arguments.input).map_err(one);
+        return twice(session, &arguments.input).map_err(one);
     }
     let jobs = arguments.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let stage = Stage::open(&arguments.output).map_err(one)?;
@@ -80,7 +80,7 @@ fn fill(session: &mut Session, fleet: &Fleet, stage: &Stage, jobs: usize) -> Res
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(index) else { break };
-            match output(fleet, stage, &mut engine, &mut sources, item) {
+            match write(fleet, stage, &mut engine, &mut sources, item) {
                 Ok(output) => {
                     outputs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(item.folder.clone(), output);
                 }
@@ -102,7 +102,7 @@ fn fill(session: &mut Session, fleet: &Fleet, stage: &Stage, jobs: usize) -> Res
     if let Some(index) = failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
         // Once more, with the texts at hand that the message quotes.
         let mut engine = Engine::new(&fleet.catalogue.templates).map_err(one)?;
-        output(fleet, stage, &mut engine, &mut session.sources, &items[index]).map_err(one)?;
+        write(fleet, stage, &mut engine, &mut session.sources, &items[index]).map_err(one)?;
     }
     let outputs = outputs.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     if outputs.len() != items.len() {
@@ -112,17 +112,37 @@ fn fill(session: &mut Session, fleet: &Fleet, stage: &Stage, jobs: usize) -> Res
     Ok(Manifest { genhost: env!("CARGO_PKG_VERSION").to_owned(), inputs, outputs })
 }
 
-fn output(fleet: &Fleet, stage: &Stage, engine: &mut Engine, sources: &mut Sources, item: &Item) -> Result<Output> {
-    let tree = fleet.tree(engine, sources, &item.subject, item.place)?;
-    let user_data =
-        fleet.user_data(&tree, item.platform.as_ref()).map_err(|problem| Diagnostic::at(item.place, problem))?;
-    let json = tree.canonical_json();
-    let mut files = BTreeMap::new();
-    for (name, bytes) in [(TREE, json.as_bytes()), (USER_DATA, user_data.as_bytes())] {
-        stage.write(&Path::new(&item.folder).join(name), bytes)?;
-        files.insert(name.to_owned(), sha256(bytes));
+/// The files of a host or role.
+pub struct Files {
+    /// Bytes by name.
+    pub files: BTreeMap<&'static str, Vec<u8>>,
+}
+
+impl Files {
+    /// The same as a manifest has them.
+    pub fn listed(&self) -> Output {
+        let files = self.files.iter().map(|(name, bytes)| ((*name).to_owned(), sha256(bytes)));
+        let files: BTreeMap<String, String> = files.collect();
+        Output { id: files.get(TREE).cloned().unwrap_or_default(), files }
     }
-    Ok(Output { id: files[TREE].clone(), files })
+}
+
+/// Renders a host or role.
+pub fn output(fleet: &Fleet, engine: &mut Engine, sources: &mut Sources, item: &Item) -> Result<Files> {
+    let tree = fleet.tree(engine, sources, &item.subject, item.place)?;
+    let user_data = fleet.user_data(&tree, item.platform.as_ref());
+    let user_data = user_data.map_err(|problem| Diagnostic::at(item.place, problem))?;
+    let json = tree.canonical_json().into_bytes();
+    Ok(Files { files: BTreeMap::from([(TREE, json), (USER_DATA, user_data.as_bytes().to_vec())]) })
+}
+
+/// Renders it into the stage.
+fn write(fleet: &Fleet, stage: &Stage, engine: &mut Engine, sources: &mut Sources, item: &Item) -> Result<Output> {
+    let output = output(fleet, engine, sources, item)?;
+    for (name, bytes) in &output.files {
+        stage.write(&Path::new(&item.folder).join(name), bytes)?;
+    }
+    Ok(output.listed())
 }
 
 /// A folder beside the one to be. Its name is fixed, so that what an interrupted run leaves is cleared away by the next.
@@ -141,11 +161,8 @@ impl Stage {
         };
         // Through a link, which stays one.
         let target = std::fs::canonicalize(asked).unwrap_or_else(|_| asked.to_owned());
-        if target.symlink_metadata().is_ok() && !target.join(MANIFEST).is_file() {
-            let is_empty = std::fs::read_dir(&target).map_err(|e| error(asked, e))?.next().is_none();
-            if !is_empty {
-                return Err(Problem::NotABuild { path: asked.display().to_string() });
-            }
+        if target.symlink_metadata().is_ok() {
+            spare(asked, &target).map_err(|e| error(asked, e))??;
         }
         let parent = match target.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -206,6 +223,27 @@ impl Stage {
     }
 }
 
+/// Refuses to put a build in the place of anything but an earlier build, or of nothing.
+fn spare(asked: &Path, target: &Path) -> std::io::Result<Result<(), Problem>> {
+    // A file is no folder with nothing in it.
+    std::fs::read_dir(target)?;
+    let there = files(target)?;
+    let manifest = std::fs::read(target.join(MANIFEST)).ok();
+    let Some(manifest) = manifest.and_then(|text| serde_json::from_slice::<Manifest>(&text).ok()) else {
+        let path = asked.display().to_string();
+        return Ok(if there.is_empty() { Ok(()) } else { Err(Problem::NotABuild { path }) });
+    };
+    let of_build = manifest
+        .outputs
+        .iter()
+        .flat_map(|(folder, output)| output.files.keys().map(move |name| format!("{folder}/{name}")));
+    let known: BTreeSet<String> = of_build.chain([MANIFEST.to_owned()]).collect();
+    Ok(match there.into_iter().find(|path| !known.contains(path)) {
+        Some(found) => Err(Problem::ForeignFile { path: asked.display().to_string(), found }),
+        None => Ok(()),
+    })
+}
+
 impl Drop for Stage {
     fn drop(&mut self) {
         // After a commit it is gone; after a failure nobody wants it. What cannot be removed the next run removes.
@@ -214,10 +252,15 @@ impl Drop for Stage {
 }
 
 /// Builds in two surroundings that have nothing in common, and compares.
-fn twice(input: &Input) -> Result<(), Problem> {
+fn twice(session: &Session, input: &Input) -> Result<(), Problem> {
     let error = |reason: String| Problem::Unwritable { path: "a second build".to_owned(), reason };
     let place = tempfile::tempdir().map_err(|e| error(e.to_string()))?;
     let program = std::env::current_exe().map_err(|e| error(e.to_string()))?;
+    // What was read once may be a pipe, which cannot be read again.
+    let cluster = place.path().join("cluster.yaml");
+    std::fs::write(&cluster, session.cluster_text()).map_err(|e| error(e.to_string()))?;
+    let secrets = session.secrets_path().to_owned();
+    let input = Input { file: Some(cluster), secrets: Some(secrets), locked: true, ..input.clone() };
     let arguments = input.absolute();
     let surroundings = [
         ("one", "UTC", "C", "1", "022", "/"),

@@ -50,7 +50,7 @@ pub fn compare(expected: &Path, found: &Path) -> std::io::Result<Vec<Difference>
 }
 
 /// What is below a folder and is no folder itself, by path; a folder with nothing in it counts too.
-fn files(folder: &Path) -> std::io::Result<BTreeSet<String>> {
+pub fn files(folder: &Path) -> std::io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for entry in WalkDir::new(folder).min_depth(1) {
         let entry = entry?;

@@ -7,51 +7,60 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Outcome;
-use super::arguments::{Diff, DiffFormat};
-use super::build::items;
+use super::arguments::{Diff, DiffFormat, Input};
+use super::build::{items, output};
 use super::fleet::Fleet;
 use super::output;
 use super::session::Session;
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::render::Engine;
-use crate::result::{Change, HostDiff, MANIFEST, Manifest, TREE, diff};
+use crate::result::{Change, HostDiff, MANIFEST, Manifest, Output, TREE, USER_DATA, diff};
 
 /// Prints the differences; that there are some is an exit code of 1.
 pub fn run(session: &mut Session, arguments: &Diff) -> Outcome {
     let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
-    let before = ids_of(&arguments.old).map_err(one)?;
+    let before = outputs_of(&arguments.old).map_err(one)?;
     let mut changed = Vec::new();
+    let mut tell = |folder: &str, now: Option<(&Output, Value)>| {
+        let old = before.get(folder);
+        if old == now.as_ref().map(|(output, _)| *output) {
+            return Ok(());
+        }
+        let old_tree = old.map(|_| tree_of(&arguments.old, folder)).transpose()?;
+        let mut changes = diff(old_tree.as_ref(), now.as_ref().map(|(_, tree)| tree));
+        if let (Some(old), Some((now, _)), true) = (old, &now, changes.is_empty()) {
+            // The same host, put down in another way.
+            let side = |output: &Output| output.files.get(USER_DATA).map(|hash| format!("sha256 {hash}"));
+            changes.push(Change::Entry { kind: USER_DATA.to_owned(), before: side(old), now: side(now) });
+        }
+        changed.push(HostDiff { host: folder.to_owned(), changes });
+        Ok(())
+    };
+    let mut seen = BTreeSet::new();
     match &arguments.new {
         Some(new) => {
-            let now = ids_of(new).map_err(one)?;
-            let folders: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-            for folder in folders.into_iter().filter(|folder| before.get(*folder) != now.get(*folder)) {
-                let of = |result: &Path, ids: &BTreeMap<String, String>| {
-                    ids.contains_key(folder).then(|| tree_of(result, folder)).transpose()
-                };
-                let (old, new) = (of(&arguments.old, &before).map_err(one)?, of(new, &now).map_err(one)?);
-                changed.push(HostDiff { host: folder.clone(), changes: diff(old.as_ref(), new.as_ref()) });
+            for (folder, output) in outputs_of(new).map_err(one)? {
+                if before.get(&folder) != Some(&output) {
+                    tell(&folder, Some((&output, tree_of(new, &folder).map_err(one)?))).map_err(one)?;
+                }
+                seen.insert(folder);
             }
         }
         None => {
-            let fleet = Fleet::load(session, &arguments.input)?;
+            // With new secrets everything would differ, each time anew.
+            let input = Input { locked: true, ..arguments.input.clone() };
+            let fleet = Fleet::load(session, &input)?;
             let mut engine = Engine::new(&fleet.catalogue.templates).map_err(|fault| vec![fault])?;
-            let mut seen = BTreeSet::new();
             for item in items(&fleet) {
-                let tree = fleet.tree(&mut engine, &mut session.sources, &item.subject, item.place);
-                let tree = tree.map_err(|fault| vec![fault])?;
-                seen.insert(item.folder.clone());
-                if before.get(&item.folder).is_some_and(|id| *id == tree.id().to_string()) {
-                    continue;
-                }
-                let old = before.contains_key(&item.folder).then(|| tree_of(&arguments.old, &item.folder)).transpose();
-                let now: Option<Value> = serde_json::from_str(&tree.canonical_json()).ok();
-                let changes = diff(old.map_err(one)?.as_ref(), now.as_ref());
-                changed.push(HostDiff { host: item.folder, changes });
+                let output = output(&fleet, &mut engine, &mut session.sources, &item).map_err(|fault| vec![fault])?;
+                let tree = serde_json::from_slice(&output.files[TREE]).unwrap_or_default();
+                tell(&item.folder, Some((&output.listed(), tree))).map_err(one)?;
+                seen.insert(item.folder);
             }
-            let gone = before.keys().filter(|folder| !seen.contains(*folder));
-            changed.extend(gone.map(|folder| HostDiff { host: folder.clone(), changes: vec![Change::HostRemoved] }));
         }
+    }
+    for folder in before.keys().filter(|folder| !seen.contains(*folder)) {
+        tell(folder, None).map_err(one)?;
     }
     changed.sort_by(|a, b| a.host.cmp(&b.host));
     let text = match arguments.format {
@@ -67,12 +76,11 @@ pub fn run(session: &mut Session, arguments: &Diff) -> Outcome {
     if changed.is_empty() { Ok(()) } else { Err(Vec::new()) }
 }
 
-/// The id of every host and role of a build.
-fn ids_of(result: &Path) -> Result<BTreeMap<String, String>, Problem> {
+/// Every host's and role's outputs of a build.
+fn outputs_of(result: &Path) -> Result<BTreeMap<String, Output>, Problem> {
     let text = std::fs::read(result.join(MANIFEST));
     let manifest = text.ok().and_then(|text| serde_json::from_slice::<Manifest>(&text).ok());
-    let manifest = manifest.ok_or_else(|| Problem::NotABuild { path: result.display().to_string() })?;
-    Ok(manifest.outputs.into_iter().map(|(folder, output)| (folder, output.id)).collect())
+    Ok(manifest.ok_or_else(|| Problem::NotABuild { path: result.display().to_string() })?.outputs)
 }
 
 fn tree_of(result: &Path, folder: &str) -> Result<Value, Problem> {

@@ -30,6 +30,9 @@ pub struct Session {
     inputs: Vec<PathBuf>,
     /// What the outputs will be a function of, as far as it was read.
     used: Inputs,
+    /// The cluster file's text, and where the secrets are.
+    cluster: String,
+    secrets: PathBuf,
     /// New secrets and their file, until it is clear that the run has something to keep them for.
     unsaved: Option<(PathBuf, String)>,
 }
@@ -44,6 +47,16 @@ enum Where {
 impl Session {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The text of the cluster file that was read.
+    pub fn cluster_text(&self) -> &str {
+        &self.cluster
+    }
+
+    /// Where the secrets are that were read, or are to be.
+    pub fn secrets_path(&self) -> &Path {
+        &self.secrets
     }
 
     /// What was read, for a manifest.
@@ -110,6 +123,7 @@ impl Session {
                 self.sources.add(name, text)
             }
         };
+        self.cluster = self.sources.text(source).to_owned();
         self.used.cluster = sha256(self.sources.text(source).as_bytes());
         self.used.set =
             input.stack.iter().map(|stack| format!("stack={stack}")).chain(input.overrides.clone()).collect();
@@ -146,6 +160,7 @@ impl Session {
             Where::File(path) if !path.starts_with("/dev") => path.with_file_name(SECRETS),
             Where::File(_) | Where::Stdin | Where::BuiltIn => PathBuf::from(SECRETS),
         });
+        self.secrets = path.clone();
         match std::fs::metadata(&path) {
             Ok(file) => {
                 let mode = file.permissions().mode() & 0o7777;

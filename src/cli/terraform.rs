@@ -17,7 +17,12 @@ use crate::resolve::{Subject, resolve};
 /// Writes the configuration into a folder, in which Terraform's own files and the user's may be.
 pub fn run(session: &mut Session, arguments: &Terraform) -> Outcome {
     let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
-    let fleet = Fleet::load(session, &arguments.input)?;
+    let mut fleet = Fleet::load(session, &arguments.input)?;
+    let is_open = fleet.cluster.vpn.endpoint.is_example();
+    if is_open {
+        // Terraform replaces it wherever it stands, so it must be part of nothing else.
+        fleet.cluster.vpn.endpoint.value = terraform::placeholder();
+    }
     let Fleet { catalogue, cluster, secrets } = &fleet;
     let platform = |host: &Host| host.platform.as_ref().and_then(|name| catalogue.platforms.get_key_value(name));
     let is_known = |host: &&Host| platform(host).is_some_and(|(name, _)| terraform::knows(name.as_str()));
@@ -27,7 +32,7 @@ pub fn run(session: &mut Session, arguments: &Terraform) -> Outcome {
     }
     let server = cluster.vpn_server();
     let has_server = hosts.iter().any(|host| host.name.value == server.name.value);
-    let placeholder = cluster.vpn.endpoint.is_example().then(|| cluster.vpn.endpoint.as_str());
+    let placeholder = is_open.then(|| cluster.vpn.endpoint.as_str());
     if placeholder.is_some() && !has_server {
         let problem = Problem::EndpointNeeded { server: server.name.to_string() };
         return Err(vec![Diagnostic::at(cluster.vpn.endpoint.place, problem)]);
@@ -75,16 +80,14 @@ fn write(folder: &Path, files: &std::collections::BTreeMap<String, Vec<u8>>) -> 
     let unwritable =
         |error: std::io::Error| Problem::Unwritable { path: folder.display().to_string(), reason: error.to_string() };
     std::fs::create_dir_all(folder).map_err(unwritable)?;
-    let is_ours = |name: &str| name == terraform::FILE || (name.starts_with("user-data-") && name.ends_with(".yaml"));
     let main = folder.join(terraform::FILE);
-    let mut old = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unwritable)? {
-        let name = entry.map_err(unwritable)?.file_name();
-        old.extend(name.to_str().filter(|name| is_ours(name)).map(str::to_owned));
-    }
-    // Without the configuration, which says whose it is, they are somebody else's.
-    let is_marked = std::fs::read_to_string(&main).is_ok_and(|text| text.contains("By genhost"));
-    if let Some(found) = old.first().filter(|_| !is_marked) {
+    // What an earlier run put there is what its configuration names.
+    let old: Vec<String> = match std::fs::read(&main) {
+        Ok(text) => terraform::files_of(&text),
+        Err(_) => Vec::new(),
+    };
+    let is_foreign = |name: &&String| folder.join(name).symlink_metadata().is_ok() && !old.contains(name);
+    if let Some(found) = files.keys().find(is_foreign) {
         return Err(Problem::ForeignFile { path: folder.display().to_string(), found: found.clone() });
     }
     for (name, bytes) in files.iter().filter(|(name, _)| *name != terraform::FILE) {
@@ -94,7 +97,10 @@ fn write(folder: &Path, files: &std::collections::BTreeMap<String, Vec<u8>>) -> 
         output::replace(&main, bytes, Readers::Everyone)?;
     }
     for name in old.iter().filter(|name| !files.contains_key(*name)) {
-        std::fs::remove_file(folder.join(name)).map_err(unwritable)?;
+        match std::fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unwritable(error)),
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, ArtifactName, ComponentName, Endpoint, HostName, HubName, Interface, InterfaceAddress, LabelWord,
-    Network, NicName, ProfileName, Sha256, SystemName, Url, UserName, Version,
+    AccountName, ArtifactName, ComponentName, Endpoint, HostName, HubName, Interface, InterfaceAddress, LabelKey,
+    LabelWord, Network, NicName, ProfileName, Sha256, SystemName, Url, UserName, Version,
 };
 use crate::yaml::{Entries, Located};
 
@@ -43,7 +43,7 @@ pub struct ClusterFile {
     pub images: Entries<ArtifactName, Located<ArtifactSection>>,
     /// Labels of every host in the Swarm, e.g. `site: office`: services are placed by `node.labels.site`.
     #[serde(default)]
-    pub labels: BTreeMap<LabelWord, LabelWord>,
+    pub labels: BTreeMap<LabelKey, LabelWord>,
     /// Where hosts fetch every artifact instead, by its hash: what `genhost mirror` has filled.
     pub mirror: Option<Located<Url>>,
     /// Components that every host gets besides those of its roles.
@@ -176,7 +176,7 @@ pub struct HostSection {
     pub network: Option<Located<NetworkSection>>,
     /// Labels of its own in the Swarm, besides the cluster's; `platform` is its platform unless it says another.
     #[serde(default)]
-    pub labels: BTreeMap<LabelWord, LabelWord>,
+    pub labels: BTreeMap<LabelKey, LabelWord>,
     /// Components besides those of its roles.
     #[serde(default)]
     pub components: Vec<Located<ComponentName>>,

@@ -15,7 +15,8 @@ pub use file::{
 };
 pub use word::{
     AccountName, ArtifactName, ComponentName, Endpoint, Fingerprint, HostName, HostPath, HubName, ImageDigest,
-    Interface, LabelWord, NicName, ProfileName, Sha256, SystemName, UnitName, Url, UserName, Version, WordError,
+    Interface, LabelKey, LabelWord, NicName, ProfileName, Sha256, SystemName, UnitName, Url, UserName, Version,
+    WordError,
 };
 
 use crate::diagnostic::Problem;
@@ -39,7 +40,7 @@ pub struct Cluster {
     /// Where every artifact is fetched, by its hash, instead of its own urls.
     pub mirror: Option<Url>,
     /// Labels of every host in the Swarm.
-    pub labels: BTreeMap<LabelWord, LabelWord>,
+    pub labels: BTreeMap<LabelKey, LabelWord>,
     /// Ways of install that differ from the stack's first.
     pub install: BTreeMap<ArtifactName, Located<ProfileName>>,
     /// Versions that differ from the stack's.
@@ -128,7 +129,7 @@ pub struct Host {
     /// Its network, where it is set up by hand.
     pub network: Option<NetworkSection>,
     /// Its labels in the Swarm, besides the cluster's.
-    pub labels: BTreeMap<LabelWord, LabelWord>,
+    pub labels: BTreeMap<LabelKey, LabelWord>,
     /// Components besides those of its roles.
     pub components: Vec<Located<ComponentName>>,
 }

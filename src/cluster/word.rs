@@ -108,8 +108,14 @@ words! {
     Interface: "an interface", "a name of the kernel's such as eno1, or a hardware address such as 52:54:00:12:34:56",
         "^([a-z][a-z0-9]{0,14}|[0-9a-f]{2}(:[0-9a-f]{2}){5})$", is_interface;
 
-    /// Key or value of a label of Docker's nodes.
-    LabelWord: "a label's word", "letters a-z, digits, dots and hyphens, at most 63 of them, the first a letter or a digit",
+    /// Key of a label of Docker's nodes. Docker keeps three beginnings to itself, and an engine that is given one does not start
+    /// (<https://docs.docker.com/engine/manage-resources/labels/>).
+    LabelKey: "a label's key", "letters a-z, digits, dots and hyphens, at most 63 of them, not below com.docker, io.docker or org.dockerproject",
+        "^[a-z0-9][a-z0-9.-]{0,62}$",
+        |t| LabelWord::new(t).is_ok() && !["com.docker.", "io.docker.", "org.dockerproject."].iter().any(|own| t.starts_with(own));
+
+    /// Value of a label of Docker's nodes.
+    LabelWord: "a label's value", "letters a-z, digits, dots and hyphens, at most 63 of them, the first a letter or a digit",
         "^[a-z0-9][a-z0-9.-]{0,62}$", |t| t.len() <= 63 && starts_alnum(t) && all(t, |b| is_lower(b) || b == b'.' || b == b'-');
 
     /// Name of an artifact: the name of a file under `profiles/artifacts/`, and a variable's name in templates.

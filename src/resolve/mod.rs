@@ -17,8 +17,8 @@ pub use plan::{AptSource, HostPlan, Subject};
 pub use values::{SECRET_VALUES, Values};
 
 use crate::cluster::{
-    Cluster, ConsulRole, Endpoint, Host, HostName, LabelWord, NetworkSection, OpenPort, ProfileName, Protocol,
-    SystemName,
+    Cluster, ConsulRole, Endpoint, Host, HostName, LabelKey, LabelWord, NetworkSection, OpenPort, ProfileName,
+    Protocol, SystemName,
 };
 use crate::diagnostic::{Diagnostic, Problem, Result};
 use crate::load::{Catalogue, KeyRules, Stack};
@@ -39,7 +39,7 @@ struct HostFacts<'a> {
     system: &'a Located<SystemName>,
     platform: Option<&'a ProfileName>,
     network: Option<&'a NetworkSection>,
-    labels: Option<&'a BTreeMap<LabelWord, LabelWord>>,
+    labels: Option<&'a BTreeMap<LabelKey, LabelWord>>,
     consul: ConsulRole,
     extra: &'a [Located<crate::cluster::ComponentName>],
     /// `None`: it claims one on the host.
@@ -198,10 +198,10 @@ impl Resolver<'_> {
         })
     }
 
-    fn labels(&self) -> BTreeMap<LabelWord, LabelWord> {
+    fn labels(&self) -> BTreeMap<LabelKey, LabelWord> {
         let platform = self.host.platform.and_then(|platform| LabelWord::new(platform.as_str()).ok());
         let mut labels: BTreeMap<_, _> =
-            platform.map(|platform| (LabelWord::literal("platform"), platform)).into_iter().collect();
+            platform.map(|platform| (LabelKey::literal("platform"), platform)).into_iter().collect();
         labels.extend(self.cluster.labels.clone());
         labels.extend(self.host.labels.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
         labels

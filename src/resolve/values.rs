@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::Artifact;
 use crate::cluster::{
-    AccountName, AddressRange, ArtifactName, Endpoint, HostName, HubName, LabelWord, Network, NicName, OpenPort,
-    Protocol, Setting, UnitName, Version,
+    AccountName, AddressRange, ArtifactName, Endpoint, HostName, HubName, LabelKey, LabelWord, Network, NicName,
+    OpenPort, Protocol, Setting, UnitName, Version,
 };
 use crate::load::System;
 
@@ -70,7 +70,7 @@ pub struct HostValues {
     /// Its operating system.
     pub system: SystemValues,
     /// Its labels in the Swarm: the cluster's, its own, and `platform`, which hosts rendered by role do not know.
-    pub labels: BTreeMap<LabelWord, LabelWord>,
+    pub labels: BTreeMap<LabelKey, LabelWord>,
     /// What genhost.target wants.
     pub units: Vec<UnitName>,
     /// What the first boot waits for.

@@ -43,8 +43,8 @@ pub enum Change {
         /// Its modes, before and now, where they differ.
         #[serde(skip_serializing_if = "Option::is_none")]
         mode: Option<(String, String)>,
-        /// Lines that went, with `-` before them, and lines that came, with `+`. Of a file for root alone, which may hold
-        /// secrets, no more than each line's first word.
+        /// Lines that went, with `-` before them, and lines that came, with `+`. Of a file that not everybody may read, which
+        /// may hold secrets, only that they did.
         lines: Vec<String>,
     },
     /// A list's or a value's entry that went or came: packages, units, sources, artifacts, commands.
@@ -101,7 +101,7 @@ fn file(path: String, before: &Value, now: &Value) -> Change {
         Value::String(text) => text.clone(),
         _ => "(binary)\n".to_owned(),
     };
-    let is_secret = [before, now].iter().any(|file| mode(file).ends_with("00"));
+    let is_secret = [before, now].iter().any(|file| !mode(file).ends_with(['4', '5', '6', '7']));
     let (old, new) = (text(before), text(now));
     let lines = TextDiff::from_lines(&old, &new);
     let lines = lines.iter_all_changes().filter_map(|change| {
@@ -111,18 +111,10 @@ fn file(path: String, before: &Value, now: &Value) -> Change {
             ChangeTag::Equal => return None,
         };
         let line = change.value().trim_end_matches('\n');
-        Some(format!("{sign}{}", if is_secret { masked(line) } else { line.to_owned() }))
+        Some(format!("{sign}{}", if is_secret { MASK } else { line }))
     });
     let modes = (mode(before), mode(now));
     Change::FileChanged { path, mode: (modes.0 != modes.1).then_some(modes), lines: lines.collect() }
-}
-
-/// A line's first word, where it is not the only one.
-fn masked(line: &str) -> String {
-    match line.trim_start().split_once([' ', '=']) {
-        Some((first, _)) => format!("{first} {MASK}"),
-        None => MASK.to_owned(),
-    }
 }
 
 /// Lists and maps by entry, other values as they are.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{Machine, cloud_config};
-use crate::cluster::OpenPort;
+use crate::cluster::{Endpoint, HostName, OpenPort};
 use crate::diagnostic::Problem;
 
 /// Templates by platform.
@@ -49,6 +49,22 @@ struct Values<'a> {
 /// Whether Terraform can make hosts there.
 pub fn knows(platform: &str) -> bool {
     TEMPLATES.iter().any(|(name, _)| *name == platform)
+}
+
+/// The endpoint that Terraform puts an address in the place of.
+pub fn placeholder() -> Endpoint {
+    Endpoint::literal("genhost-vpn-endpoint.example.com")
+}
+
+/// The files that a configuration was written with, itself among them; none when it is not genhost's.
+pub fn files_of(configuration: &[u8]) -> Vec<String> {
+    let configuration: Value = serde_json::from_slice(configuration).unwrap_or_default();
+    if !configuration["//"].as_str().is_some_and(|comment| comment.starts_with("By genhost")) {
+        return Vec::new();
+    }
+    let hosts = configuration["locals"]["user_data"].as_object().into_iter().flat_map(Map::keys);
+    let names = hosts.filter(|name| HostName::new(name).is_ok()).map(|name| user_data_file(name));
+    names.chain([FILE.to_owned()]).collect()
 }
 
 /// The file with a host's user-data.
