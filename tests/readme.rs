@@ -79,6 +79,10 @@ fn the_walk_ends_with_every_hosts_user_data() {
     let said: Vec<String> = walk.map(|(_, script)| sh(&script, workplace.as_ref(), genhost)).collect();
     assert!(said[0].contains("host swarm-node0"), "{}", said[0]);
     assert!(said[2].contains("vpn/user/user: ") && said[2].contains("vpn/psk: "), "{}", said[2]);
+    // The same as the vpn-server has.
+    let token = said[2].lines().find_map(|line| line.strip_prefix("consul/management: ")).expect("a token");
+    let server = std::fs::read_to_string(workplace.path("swarm-node0.yaml")).expect("user-data");
+    assert!(server.contains(&format!("X-Consul-Token: {token}\n")), "{token}");
     let vagrantfile = std::fs::read_to_string(workplace.path("Vagrantfile")).expect("Vagrantfile");
     assert!(vagrantfile.contains("config.vm.define 'swarm-local'"), "{vagrantfile}");
     for name in ["swarm-node0", "swarm-node1", "agent", "node0", "manager"] {

@@ -149,6 +149,10 @@ pub fn secrets(session: &mut Session, input: &Input) -> Outcome {
     session.save_secrets().map_err(one)?;
     let people = cluster.vpn.users.iter().map(|user: &UserName| Label::User(user.clone()));
     let labels = [Label::Administrator, Label::Hub, Label::PreSharedKey].into_iter().chain(people);
-    let lines: String = labels.map(|label| format!("{label}: {}\n", secrets.password(&label))).collect();
+    let mut lines: String = labels.map(|label| format!("{label}: {}\n", secrets.password(&label))).collect();
+    if catalogue.stacks.get(&cluster.stack.value).is_some_and(|stack| stack.acl.is_some()) {
+        let label = Label::ConsulManagement;
+        lines += &format!("{label}: {}\n", secrets.token(&label));
+    }
     output::to_stdout(lines.as_bytes()).map_err(|problem| vec![problem.into()])
 }

@@ -34,18 +34,19 @@ fn run(lab: &Lab) -> String {
     for agent in &agents {
         assert!(names.contains(agent.name.as_str()), "{} is not in\n{members}", agent.name);
     }
-    // what was claimed stays, through a reboot of half of them
+    // what was claimed stays, through a reboot of two of them
     let address = |agent: &Machine| agent.ok("cat /var/lib/genhost/vpn-address");
     let some = &agents[..2];
     let before: Vec<_> = some.iter().map(|agent| address(agent)).collect();
-    some.iter().for_each(|agent| agent.reboot());
+    let boots: Vec<u32> = some.iter().map(|agent| agent.boots()).collect();
+    some.iter().for_each(|agent| agent.ask_to_reboot());
+    for (agent, boots) in some.iter().zip(boots) {
+        agent.wait_boot(boots + 1);
+    }
     for (agent, before) in some.iter().zip(&before) {
         agent.wait(90, &format!("consul members | grep '^{} .* {before}:8301 .*alive'", agent.name));
     }
-    for agent in &agents {
-        agent.run("consul leave; systemctl stop consul");
-        agent.power_cut();
-    }
+    Machine::dismiss(&agents);
     fleet.wait_well(60, Instant::now());
     format!("{all} members alive {took:.1} s after ten were powered on together")
 }

@@ -2,6 +2,7 @@
 
 use crate::fetchers::Fetchers;
 use crate::lab::{Check, Lab, never};
+use crate::machine::Machine;
 
 pub const CHECK: Check = Check {
     name: "artifacts",
@@ -24,7 +25,7 @@ fn run(lab: &Lab) -> String {
     // three refused or broken attempts a minute end after two minutes
     broken.wait(200, ERROR);
     wrong.wait(60, ERROR);
-    let one_line = |machine: &crate::machine::Machine, line: &str| {
+    let one_line = |machine: &Machine, line: &str| {
         machine.ok(&format!("grep -F 'genhost: artifact consul: {line}' /var/log/cloud-init-output.log"));
         machine.ok("! ls -d /opt/genhost/store/* 2>/dev/null; [ ! -e /opt/genhost/consul ]");
     };
@@ -33,10 +34,7 @@ fn run(lab: &Lab) -> String {
     source.wait(180, DONE);
     source.wait(60, "consul members | grep -c ' alive ' | grep -x 7");
     let built = source.ok("/opt/genhost/softether_source/vpncmd /? 2>&1 | grep -o 'Version 5.01[^)]*' | head -n1");
-    for machine in [mirror, late, broken, wrong, air_gap, source] {
-        machine.run("consul leave; systemctl stop consul");
-        machine.power_cut();
-    }
+    Machine::dismiss(&[mirror, late, broken, wrong, air_gap, source]);
     fleet.wait_well(60, std::time::Instant::now());
     format!(
         "mirror, mirror by hash, late server and SoftEther's source ({built}) come up; broken and wrong ones say one line"
