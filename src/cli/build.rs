@@ -26,6 +26,11 @@ pub fn run(session: &mut Session, arguments: &Build) -> Outcome {
     let fleet = Fleet::load(session, &arguments.input)?;
     let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
     if arguments.check {
+        // What is wrong is told here, with its place.
+        let mut engine = Engine::new(&fleet.catalogue.templates).map_err(|fault| vec![fault])?;
+        for item in items(&fleet) {
+            output(&fleet, &mut engine, &mut session.sources, &item).map_err(|fault| vec![fault])?;
+        }
         session.save_secrets().map_err(|fault| vec![fault])?;
         return twice(session, &arguments.input).map_err(one);
     }
