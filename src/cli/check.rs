@@ -219,7 +219,7 @@ impl Checker<'_> {
                 },
             ));
         }
-        let gzip = matches!(user_data, UserData::Gzip(_));
+        let gzip = matches!(user_data, UserData::Gzip { .. });
         let platform = platform.map(|(name, _)| name.clone());
         Some(Line { host: None, role: None, id: tree.id(), bytes, gzip, limit, platform })
     }

@@ -7,11 +7,11 @@ use super::arguments::{Input, Render, Show};
 use super::fleet::Fleet;
 use super::output::{self, Readers};
 use super::session::Session;
-use crate::cluster::{ClusterFile, ProfileName, UserName};
+use crate::cluster::{ClusterFile, UserName};
 use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::emit::{FORMATS, Machine, UserData};
-use crate::render::{Engine, inspect, render, title};
-use crate::resolve::{Subject, resolve};
+use crate::render::{Engine, HostTree, inspect, render, title};
+use crate::resolve::{HostPlan, Subject, resolve};
 use crate::secrets::Label;
 use crate::yaml::Located;
 
@@ -37,41 +37,23 @@ pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
     }
     .map_err(one)?;
     let secrets = session.secrets(&arguments.input).map_err(one)?;
-    let plan = resolve(&catalogue, &cluster, &secrets, &subject).map_err(one)?;
+    let fleet = Fleet { catalogue, cluster, secrets };
+    let Fleet { catalogue, cluster, secrets } = &fleet;
+    let plan = resolve(catalogue, cluster, secrets, &subject).map_err(one)?;
     let mut engine = Engine::new(&catalogue.templates).map_err(one)?;
     let tree = render(&mut engine, &mut session.sources, &plan).map_err(one)?;
     let format = FORMATS.iter().find(|format| format.name == arguments.format).unwrap_or(&FORMATS[0]);
     let mut faults = inspect(&tree);
-    let of_format = format.platform.and_then(|name| ProfileName::new(name).ok());
-    let platform = of_format.as_ref().or(plan.platform.as_ref());
-    let platform = platform.and_then(|name| Some((name, catalogue.platforms.get(name)?)));
-    let machine = Machine { tree: &tree, platform: platform.map(|(_, platform)| platform) };
-    let mut bytes = (format.emit)(&machine).map_err(|problem| one(problem.into()))?;
-    let host = || title(tree.hostname.as_ref(), &tree.roles);
-    if let Some((name, platform)) = platform.filter(|_| format.is_user_data) {
-        let (plain, limit) = (bytes.len(), platform.user_data_limit.unwrap_or(usize::MAX));
-        match UserData::new(bytes, Some(platform)) {
-            UserData::Plain(same) if same.len() > limit => {
-                let over = plain - limit;
-                faults.push(Problem::OverLimit { host: host(), bytes: plain, limit, over, platform: name.to_string() });
-                bytes = same;
-            }
-            UserData::Plain(same) => bytes = same,
-            UserData::Gzip(small) => {
-                let is_printed = arguments.output.as_os_str() == "-";
-                if is_printed && std::io::stdout().is_terminal() {
-                    faults.push(Problem::GzipOnATerminal { host: host() });
-                }
-                session.note(Problem::Compressed {
-                    host: host(),
-                    plain,
-                    bytes: small.len(),
-                    platform: name.to_string(),
-                });
-                bytes = small;
-            }
-        }
-    }
+    let bytes = if format.is_user_data {
+        user_data(session, &fleet, &tree, &plan, arguments).unwrap_or_else(|problem| {
+            faults.push(problem);
+            Vec::new()
+        })
+    } else {
+        let name = format.platform.or(plan.platform.as_ref().map(|name| name.as_str()));
+        let platform = name.and_then(|name| catalogue.platforms.get(name));
+        (format.emit)(&Machine { tree: &tree, platform }).map_err(|problem| one(problem.into()))?
+    };
     if !faults.is_empty() {
         let place = match &subject {
             Subject::Host(name) => cluster.host(name).ok().map(|host| host.name.place),
@@ -82,8 +64,30 @@ pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
     session.save_secrets().map_err(one)?;
     session.spare_inputs(&arguments.output).map_err(|problem| one(problem.into()))?;
     output::write(&arguments.output, &bytes, Readers::Owner).map_err(|problem| one(problem.into()))?;
-    session.note_doubts(&catalogue, &cluster, &secrets);
+    session.note_doubts(catalogue, cluster, secrets);
     Ok(())
+}
+
+/// A host's user-data as its platform takes it, and a note where that is not as text.
+fn user_data(
+    session: &mut Session,
+    fleet: &Fleet,
+    tree: &HostTree,
+    plan: &HostPlan,
+    arguments: &Render,
+) -> Result<Vec<u8>, Problem> {
+    let platform = plan.platform.as_ref();
+    let (bytes, plain) = match fleet.user_data(tree, platform)? {
+        UserData::Plain(bytes) => return Ok(bytes),
+        UserData::Gzip { bytes, plain } => (bytes, plain),
+    };
+    let host = title(tree.hostname.as_ref(), &tree.roles);
+    if arguments.output.as_os_str() == "-" && std::io::stdout().is_terminal() {
+        return Err(Problem::GzipOnATerminal { host });
+    }
+    let platform = platform.map(ToString::to_string).unwrap_or_default();
+    session.note(Problem::Compressed { host, plain, bytes: bytes.len(), platform });
+    Ok(bytes)
 }
 
 /// Prints what a host is: its files with their modes and sizes, packages and units; or one file.

@@ -11,7 +11,6 @@ use crate::cluster::Host;
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::emit::Machine;
 use crate::emit::terraform::{self, CloudHost};
-use crate::load::Platform;
 use crate::resolve::{Subject, resolve};
 
 /// Writes the configuration into a folder, in which Terraform's own files and the user's may be.
@@ -57,15 +56,9 @@ pub fn run(session: &mut Session, arguments: &Terraform) -> Outcome {
         })
         .collect();
     let files = terraform::files(cluster.name.as_str(), &cloud, placeholder).map_err(one)?;
-    for host in &hosts {
-        let bytes = files.get(&terraform::user_data_file(host.name.as_str())).map_or(0, Vec::len);
-        if let Some((name, Platform { user_data_limit: Some(limit), .. })) = platform(host)
-            && bytes > *limit
-        {
-            let (host_name, platform) = (host.name.to_string(), name.to_string());
-            let problem = Problem::OverLimit { host: host_name, bytes, limit: *limit, over: bytes - limit, platform };
-            return Err(vec![Diagnostic::at(host.name.place, problem)]);
-        }
+    for (host, tree) in hosts.iter().zip(&trees) {
+        let fits = fleet.user_data(tree, host.platform.as_ref());
+        fits.map_err(|problem| vec![Diagnostic::at(host.name.place, problem)])?;
     }
     session.save_secrets().map_err(|fault| vec![fault])?;
     write(&arguments.output, &files).map_err(one)?;

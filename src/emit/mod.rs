@@ -46,7 +46,12 @@ pub enum UserData {
     /// As it is.
     Plain(Vec<u8>),
     /// Compressed, since it is too large as it is. cloud-init tells by the first bytes.
-    Gzip(Vec<u8>),
+    Gzip {
+        /// The compressed bytes.
+        bytes: Vec<u8>,
+        /// How many they were.
+        plain: usize,
+    },
 }
 
 impl UserData {
@@ -54,8 +59,8 @@ impl UserData {
     pub fn new(plain: Vec<u8>, platform: Option<&Platform>) -> Self {
         match platform {
             Some(Platform { user_data_limit: Some(limit), gzip: true, .. }) if plain.len() > *limit => {
-                let small = gzip::compress(&plain);
-                if small.len() <= *limit { Self::Gzip(small) } else { Self::Plain(plain) }
+                let bytes = gzip::compress(&plain);
+                if bytes.len() <= *limit { Self::Gzip { bytes, plain: plain.len() } } else { Self::Plain(plain) }
             }
             _ => Self::Plain(plain),
         }
@@ -64,7 +69,7 @@ impl UserData {
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Plain(bytes) | Self::Gzip(bytes) => bytes,
+            Self::Plain(bytes) | Self::Gzip { bytes, .. } => bytes,
         }
     }
 }

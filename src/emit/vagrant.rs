@@ -2,7 +2,7 @@
 //!
 //! Vagrant's own `vm.cloud_init` is for VirtualBox alone, and boxes of Debian have no cloud-init that it could speak to. So a
 //! shell provisioner puts a NoCloud seed on the guest's own disk, installs cloud-init where it is missing, and runs its
-//! stages: that works with every provider, and with every Vagrant since 1.7.
+//! stages: that asks nothing of a provider, and of Vagrant nothing but its oldest provisioner.
 
 use std::net::Ipv4Addr;
 

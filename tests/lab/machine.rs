@@ -1,5 +1,5 @@
 //! One machine: a systemd-nspawn container with systemd as its first process, that is powered on, rebooted and cut off like
-//! one of metal. Its disk is the Debian 11 root under an overlay; its user-data is in a NoCloud seed, as `genhost` printed it.
+//! one of metal. Its disk is a Debian root under an overlay; its user-data is in a NoCloud seed, as `genhost` printed it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -1,6 +1,6 @@
 //! The lab: hosts boot from genhost's user-data, form the article's cluster, and survive what breaks clusters.
 //!
-//! Hosts are systemd-nspawn containers with Debian 11, on a make-believe internet in namespaces of the lab's own. Every check
+//! Hosts are systemd-nspawn containers with Debian 11, 12 or 13, on a make-believe internet in namespaces of the lab's own. Every check
 //! is named, bounded in time and tells its seconds. docs/lab.md says how to run it and how to look inside.
 
 mod artifacts;
