@@ -2,7 +2,7 @@
 //!
 //! Data takes one way through the house, and `ls src` shows it:
 //!
-//! 1. [`load`] reads texts (through [`yaml`], into the words of [`cluster`] and the [`secrets`]);
+//! 1. [`load`] reads texts (through [`yaml`], into the words of [`cluster`], the [`lock`] and the [`secrets`]);
 //! 2. [`resolve`] makes every decision for one host, a plan;
 //! 3. [`render`] makes bytes of the plan, a tree;
 //! 4. [`emit`] puts the tree into a format;
@@ -19,6 +19,7 @@ pub mod cluster;
 pub mod diagnostic;
 pub mod emit;
 pub mod load;
+pub mod lock;
 pub mod render;
 pub mod resolve;
 pub mod result;

@@ -2,59 +2,10 @@
 
 mod fixture;
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
+use fixture::server::Server;
 use fixture::{Ran, Workplace};
 use genhost::result::sha256;
 use serde_json::Value;
-
-/// A server, for as long as this is kept.
-struct Server {
-    child: Child,
-    port: u16,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mirror/server.py");
-        let mut child = Command::new("/usr/bin/python3")
-            .arg(script)
-            .arg(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python3: run `.ci/setup`");
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let port = lines.next().expect("a line").expect("a line").parse().expect("a port");
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let told = Arc::clone(&asked);
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| told.lock().expect("lines").push(line)));
-        Self { child, port, asked }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}/{path}", self.port)
-    }
-
-    /// What was asked for since the last time.
-    fn asked(&self) -> Vec<String> {
-        // The line of a request is there before its answer, but another thread reads it.
-        std::thread::sleep(Duration::from_millis(200));
-        std::mem::take(&mut self.asked.lock().expect("lines"))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// A cluster whose artifacts are these files of a server.
 struct Mirrored {

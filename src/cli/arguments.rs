@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-use crate::cluster::{HostName, ProfileName};
+use crate::cluster::{Arch, ArtifactName, HostName, ProfileName};
 use crate::emit::FORMATS;
 
 /// Makes cloud-init user-data for the hosts of one Docker cluster over a SoftEther VPN: the same input, the same bytes.
@@ -23,6 +23,8 @@ pub enum Command {
     Init(Init),
     /// Check the cluster and every host's output, and tell their sizes
     Check(Check),
+    /// Pin everything that the hosts fetch: artifacts, images and packages
+    Lock(Lock),
     /// Render the whole cluster into a folder, with a manifest
     Build(Build),
     /// Tell what changed between two builds, or since one; exit code 1 when something did
@@ -62,6 +64,9 @@ pub struct Input {
     /// Secrets file [default: secrets.yaml beside the cluster file]
     #[arg(long, value_name = "FILE")]
     pub secrets: Option<PathBuf>,
+    /// What `genhost lock` has pinned [default: genhost.lock beside the cluster file, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
     /// Fail where there are no secrets, instead of making them
     #[arg(long)]
     pub locked: bool,
@@ -80,6 +85,7 @@ impl Input {
         for (option, path) in [
             ("--file", self.file.clone()),
             ("--secrets", self.secrets.clone()),
+            ("--lock", self.lock.clone()),
             ("--profiles", self.profiles.clone()),
             ("--templates", self.templates.clone()),
         ] {
@@ -130,6 +136,35 @@ pub struct Init {
     /// Which generation of parts: classic or swarm-mode
     #[arg(long, value_name = "STACK", value_parser = ProfileName::new)]
     pub stack: Option<ProfileName>,
+}
+
+#[derive(Debug, Args)]
+pub struct Lock {
+    #[command(flatten)]
+    pub input: Input,
+    /// Tell whether the lock pins what the hosts fetch, all of it and nothing else; ask nobody, write nothing
+    #[arg(long, conflicts_with_all = ["update", "arch", "key"])]
+    pub check: bool,
+    /// Pin this artifact, image or operating system anew, whatever the lock says
+    #[arg(long, value_name = "NAME")]
+    pub update: Vec<String>,
+    /// For these architectures, by Debian's names [default: those of the lock, or amd64]
+    #[arg(long, value_name = "ARCH", value_parser = machine)]
+    pub arch: Vec<Arch>,
+    /// The OpenPGP key of a package source that is not the distribution's, such as docker=docker.gpg
+    #[arg(long, value_name = "NAME=FILE", value_parser = key)]
+    pub key: Vec<(ArtifactName, PathBuf)>,
+}
+
+/// An architecture that a machine can have.
+fn machine(text: &str) -> Result<Arch, String> {
+    let arch = Arch::new(text).ok().filter(|arch| arch.as_str() != "all");
+    arch.ok_or_else(|| "there are amd64 and arm64".to_owned())
+}
+
+fn key(text: &str) -> Result<(ArtifactName, PathBuf), String> {
+    let (name, path) = text.split_once('=').ok_or("a source's name, `=` and a file are expected here")?;
+    Ok((ArtifactName::new(name).map_err(|error| error.to_string())?, PathBuf::from(path)))
 }
 
 #[derive(Debug, Args)]

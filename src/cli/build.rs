@@ -13,9 +13,10 @@ use super::Outcome;
 use super::arguments::{Build, Input};
 use super::compare::{compare, files};
 use super::fleet::Fleet;
-use super::session::Session;
-use crate::cluster::ProfileName;
+use super::session::{Session, lock_path};
+use crate::cluster::{Cluster, ProfileName};
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, Sources};
+use crate::load::Catalogue;
 use crate::render::Engine;
 use crate::resolve::Subject;
 use crate::result::{MANIFEST, Manifest, Output, TREE, USER_DATA, sha256};
@@ -28,7 +29,7 @@ pub fn run(session: &mut Session, arguments: &Build) -> Outcome {
     if arguments.check {
         // What is wrong is told here, with its place.
         let mut engine = Engine::new(&fleet.catalogue.templates).map_err(|fault| vec![fault])?;
-        for item in items(&fleet) {
+        for item in items(&fleet.catalogue, &fleet.cluster) {
             output(&fleet, &mut engine, &mut session.sources, &item).map_err(|fault| vec![fault])?;
         }
         session.save_secrets().map_err(|fault| vec![fault])?;
@@ -56,15 +57,15 @@ pub struct Item {
 }
 
 /// Every host of the cluster, and every role.
-pub fn items(fleet: &Fleet) -> Vec<Item> {
-    let hosts = fleet.cluster.hosts.iter().map(|host| Item {
+pub fn items(catalogue: &Catalogue, cluster: &Cluster) -> Vec<Item> {
+    let hosts = cluster.hosts.iter().map(|host| Item {
         folder: format!("hosts/{}", host.name.value),
         subject: Subject::Host(host.name.value.clone()),
         platform: host.platform.clone(),
         place: host.name.place,
     });
-    let place = fleet.cluster.stack.place;
-    let roles = fleet.catalogue.roles.keys().map(|role| Item {
+    let place = cluster.stack.place;
+    let roles = catalogue.roles.keys().map(|role| Item {
         folder: format!("roles/{role}"),
         subject: Subject::Roles(vec![Located { place, value: role.clone() }]),
         platform: None,
@@ -75,7 +76,7 @@ pub fn items(fleet: &Fleet) -> Vec<Item> {
 
 /// Renders everything into the stage, by some threads. No host's output stays in memory.
 fn fill(session: &mut Session, fleet: &Fleet, stage: &Stage, jobs: usize) -> Result<Manifest, Vec<Diagnostic>> {
-    let items = items(fleet);
+    let items = items(&fleet.catalogue, &fleet.cluster);
     let next = AtomicUsize::new(0);
     let outputs = Mutex::new(BTreeMap::new());
     let failed = Mutex::new(None::<usize>);
@@ -265,7 +266,9 @@ fn twice(session: &Session, input: &Input) -> Result<(), Problem> {
     let cluster = place.path().join("cluster.yaml");
     std::fs::write(&cluster, session.cluster_text()).map_err(|e| error(e.to_string()))?;
     let secrets = session.secrets_path().to_owned();
-    let input = Input { file: Some(cluster), secrets: Some(secrets), locked: true, ..input.clone() };
+    // The cluster file is somewhere else now; what goes with it is not.
+    let lock = Some(lock_path(input)).filter(|path| path.symlink_metadata().is_ok());
+    let input = Input { file: Some(cluster), secrets: Some(secrets), lock, locked: true, ..input.clone() };
     let arguments = input.absolute();
     let surroundings = [
         ("one", "UTC", "C", "1", "022", "/"),

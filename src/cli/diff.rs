@@ -51,7 +51,7 @@ pub fn run(session: &mut Session, arguments: &Diff) -> Outcome {
             let input = Input { locked: true, ..arguments.input.clone() };
             let fleet = Fleet::load(session, &input)?;
             let mut engine = Engine::new(&fleet.catalogue.templates).map_err(|fault| vec![fault])?;
-            for item in items(&fleet) {
+            for item in items(&fleet.catalogue, &fleet.cluster) {
                 let output = output(&fleet, &mut engine, &mut session.sources, &item).map_err(|fault| vec![fault])?;
                 let tree = serde_json::from_slice(&output.files[TREE]).unwrap_or_default();
                 tell(&item.folder, Some((&output.listed(), tree))).map_err(one)?;

@@ -1,19 +1,23 @@
 //! The command line: the one part that reads files, writes files and knows of a terminal.
 
+mod apt;
 mod arguments;
 mod build;
 mod check;
 mod compare;
 mod diff;
 mod fleet;
+mod gpg;
 mod graph;
 mod image;
 mod init;
+mod lock;
 mod mirror;
 mod output;
 mod report;
 mod session;
 mod show;
+mod store;
 mod terraform;
 mod vagrant;
 mod verify;
@@ -39,6 +43,7 @@ pub fn main() -> ExitCode {
         None => show::host(&mut session, &arguments.render),
         Some(Command::Init(init)) => init::run(&mut session, init),
         Some(Command::Check(check)) => check::run(&mut session, check),
+        Some(Command::Lock(lock)) => lock::run(&mut session, lock),
         Some(Command::Build(build)) => build::run(&mut session, build),
         Some(Command::Diff(diff)) => diff::run(&mut session, diff),
         Some(Command::Verify(verify)) => verify::run(&mut session, verify),

@@ -13,11 +13,13 @@ use super::output::{self, Readers};
 use crate::cluster::Cluster;
 use crate::diagnostic::{Diagnostic, Place, Problem, Sources};
 use crate::load::{self, Catalogue, Override, Shelf};
+use crate::lock::Lock;
 use crate::result::{Inputs, sha256};
 use crate::secrets::{KeyPair, Label, Secrets};
 use crate::yaml::LARGEST_FILE;
 
 const CLUSTER: &str = "cluster.yaml";
+const LOCK: &str = "genhost.lock";
 const SECRETS: &str = "secrets.yaml";
 
 /// One run: every text that was read.
@@ -74,8 +76,16 @@ impl Session {
         std::mem::take(&mut self.notes)
     }
 
-    /// Profiles and templates, the user's over the built-in ones.
+    /// Profiles and templates, the user's over the built-in ones, and what the lock pins besides.
     pub fn catalogue(&mut self, input: &Input) -> Result<Catalogue, Diagnostic> {
+        let mut catalogue = self.profiles(input)?;
+        let lock = self.lock(input)?;
+        catalogue.pin(&lock);
+        Ok(catalogue)
+    }
+
+    /// Profiles and templates, the user's over the built-in ones.
+    pub fn profiles(&mut self, input: &Input) -> Result<Catalogue, Diagnostic> {
         let mut profiles = Shelf::profiles();
         let mut templates = Shelf::templates();
         for (shelf, folder) in [(&mut profiles, &input.profiles), (&mut templates, &input.templates)] {
@@ -92,6 +102,19 @@ impl Session {
             self.note(problem);
         }
         Ok(catalogue)
+    }
+
+    /// What is pinned; nothing where there is no lock.
+    pub fn lock(&mut self, input: &Input) -> Result<Lock, Diagnostic> {
+        let path = lock_path(input);
+        // A link to nowhere is a mistake to tell, not a missing file.
+        if input.lock.is_none() && path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Ok(Lock::default());
+        }
+        let text = self.read(&path)?;
+        self.used.lock = Some(sha256(text.as_bytes()));
+        let source = self.sources.add(path.display().to_string(), text);
+        Lock::parse(&self.sources, source)
     }
 
     /// The cluster that was asked for, and a note where it cannot work as it is.
@@ -155,11 +178,7 @@ impl Session {
 
     /// The cluster's secrets; made where there are none, unless that is forbidden.
     pub fn secrets(&mut self, input: &Input) -> Result<Secrets, Diagnostic> {
-        let path = input.secrets.clone().unwrap_or_else(|| match place_of(input) {
-            // The shell's <(command) is a file of nobody's directory.
-            Where::File(path) if !path.starts_with("/dev") => path.with_file_name(SECRETS),
-            Where::File(_) | Where::Stdin | Where::BuiltIn => PathBuf::from(SECRETS),
-        });
+        let path = input.secrets.clone().unwrap_or_else(|| beside_cluster(input, SECRETS));
         self.secrets = path.clone();
         match std::fs::metadata(&path) {
             Ok(file) => {
@@ -244,6 +263,20 @@ fn place_of(input: &Input) -> Where {
             Err(error) if error.kind() == ErrorKind::NotFound => Where::BuiltIn,
             _ => Where::File(PathBuf::from(CLUSTER)),
         },
+    }
+}
+
+/// Where the lock is, or would be.
+pub fn lock_path(input: &Input) -> PathBuf {
+    input.lock.clone().unwrap_or_else(|| beside_cluster(input, LOCK))
+}
+
+/// A file that goes with the cluster's.
+fn beside_cluster(input: &Input, name: &str) -> PathBuf {
+    match place_of(input) {
+        // The shell's <(command) is a file of nobody's directory.
+        Where::File(path) if !path.starts_with("/dev") => path.with_file_name(name),
+        Where::File(_) | Where::Stdin | Where::BuiltIn => PathBuf::from(name),
     }
 }
 

@@ -14,9 +14,9 @@ pub use file::{
     RangeSection, Setting, Settings, VpnSection,
 };
 pub use word::{
-    AccountName, ArtifactName, ComponentName, Endpoint, Fingerprint, HostName, HostPath, HubName, ImageDigest,
-    Interface, LabelKey, LabelWord, NicName, ProfileName, Sha256, SystemName, UnitName, Url, UserName, Version,
-    WordError,
+    AccountName, Arch, ArtifactName, ComponentName, Endpoint, Fingerprint, HostName, HostPath, HubName, ImageDigest,
+    Interface, LabelKey, LabelWord, NicName, PackageName, ProfileName, Sha256, SystemName, UnitName, Url, UserName,
+    Version, WordError,
 };
 
 use crate::diagnostic::Problem;

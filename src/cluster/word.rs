@@ -5,6 +5,7 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
+use sha2::Digest;
 
 /// Why a text is not a word of its kind; says what the kind allows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -166,6 +167,13 @@ words! {
         "^[A-Za-z0-9.+~_:-]{1,64}$",
         |t| (1..=64).contains(&t.len()) && all(t, |b| is_plain(b) || b".+~:".contains(&b));
 
+    /// Debian's name of an architecture, or `all` for what runs on every one.
+    Arch: "an architecture", "amd64, arm64 or all", "^(amd64|arm64|all)$", |t| matches!(t, "amd64" | "arm64" | "all");
+
+    /// Name of a Debian package (Debian Policy 5.6.7).
+    PackageName: "a package name", "letters a-z, digits and + - . only, the first a letter or a digit",
+        "^[a-z0-9][a-z0-9+.-]+$", |t| (2..=128).contains(&t.len()) && starts_alnum(t) && all(t, |b| is_lower(b) || b"+-.".contains(&b));
+
     /// Absolute path of a file on the host.
     HostPath: "a path", "absolute, without `.` or `..` parts, without control characters, at most 255 bytes a part and 4096 in all",
         "^/[^\\u0000-\\u001f\\u007f]*$", is_path;
@@ -179,6 +187,18 @@ impl Url {
     /// A file in the folder that this names.
     pub fn below(&self, hash: &Sha256) -> Self {
         Self(format!("{}/{hash}", self.0.trim_end_matches('/')))
+    }
+}
+
+impl Sha256 {
+    /// The hash of these bytes.
+    pub fn of(bytes: impl AsRef<[u8]>) -> Self {
+        Self::from_digest(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// A hash that was made piece by piece.
+    pub fn from_digest(digest: [u8; 32]) -> Self {
+        Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 

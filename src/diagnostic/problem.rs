@@ -185,6 +185,32 @@ pub enum Problem {
     #[error("{message}")]
     Template { message: String },
 
+    // The lock
+    #[error("this is no genhost.lock: it has no version")]
+    NotALock,
+    #[error("this genhost.lock is of version {found}, and this genhost knows version {known}")]
+    LockVersion { found: u64, known: u32 },
+    #[error("this genhost.lock is not as `genhost lock` wrote it")]
+    LockEdited,
+    #[error("`{path}` is stale: {what}")]
+    LockStale { path: String, what: String },
+    #[error("`{name}` is in no lock of this cluster")]
+    NotLocked { name: String, known: Vec<String> },
+    #[error("`{path}` holds another key: {found}, not {expected}")]
+    WrongKey { path: String, expected: String, found: String },
+    #[error("there is no place for what is fetched: neither XDG_CACHE_HOME nor HOME says one")]
+    NoCache,
+    #[error("`{path}` is missing")]
+    ToolMissing { path: String, package: String },
+    #[error("{program} failed: {reason}")]
+    ToolFailed { program: String, reason: String },
+    #[error("what `{program}` printed is not understood: {line}")]
+    ToolMisread { program: String, line: String },
+    #[error(
+        "the packages of the source `{source_name}` cannot be locked: genhost has only the fingerprint of its key, {fingerprint}"
+    )]
+    KeyNeeded { source_name: String, fingerprint: String },
+
     // Secrets
     #[error("{mode:04o} lets others read or change `{path}`")]
     SecretsReadable { path: String, mode: u32 },
@@ -372,6 +398,17 @@ impl Problem {
             Self::BadFileName { .. } => "use lower-case letters, digits and hyphens (underscores for artifacts)".into(),
             Self::NoTemplateHeader => "make the first line `{# values: … #}`, naming every value it uses".into(),
             Self::UnusedValue { .. } => "take it out of the first line".into(),
+            Self::NotALock | Self::LockEdited => {
+                "bring back the file as it was, or move it away and run `genhost lock`, which pins everything anew".into()
+            }
+            Self::LockVersion { .. } => "use the genhost that wrote it, or move it away and run `genhost lock`".into(),
+            Self::LockStale { .. } => "run `genhost lock`".into(),
+            Self::NotLocked { name, known } => suggest(name, known)?,
+            Self::ToolMissing { package, .. } => format!("install the package `{package}`"),
+            Self::KeyNeeded { source_name, fingerprint } => format!(
+                "fetch that key (`gpg --recv-keys {fingerprint}`, `gpg --export {fingerprint} >{source_name}.gpg`) and say \
+                 `--key {source_name}={source_name}.gpg`"
+            ),
             Self::SecretsReadable { path, .. } => format!("chmod 600 {path}"),
             Self::NoSecrets { .. } => "run once without --locked, or bring the file".into(),
             Self::EmptySecrets
@@ -407,6 +444,10 @@ impl Problem {
             | Self::NoTemplate { .. }
             | Self::Template { .. }
             | Self::KeyGeneration { .. }
+            | Self::NoCache
+            | Self::WrongKey { .. }
+            | Self::ToolFailed { .. }
+            | Self::ToolMisread { .. }
             | Self::Unwritable { .. }
             | Self::Emit { .. } => return None,
         };

@@ -6,10 +6,11 @@ use serde::Deserialize;
 
 use super::shelf::Shelf;
 use crate::cluster::{
-    ArtifactName, ComponentName, ConsulRole, Fingerprint, HostPath, ImageDigest, ProfileName, Setting, Sha256,
-    SystemName, UnitName, Version,
+    Arch, ArtifactName, ComponentName, ConsulRole, Fingerprint, HostPath, ImageDigest, PackageName, ProfileName,
+    Setting, Sha256, SystemName, UnitName, Version,
 };
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, Sources};
+use crate::lock::Lock;
 use crate::yaml::{self, Located};
 
 /// What a role means: `profiles/roles/<name>.yaml`.
@@ -105,6 +106,30 @@ pub struct System {
     pub release: String,
     /// `VERSION_CODENAME` in its /etc/os-release.
     pub codename: String,
+    /// Where its packages are.
+    pub archive: Archive,
+}
+
+/// A distribution's archive of packages.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Archive {
+    /// Lines of sources.list; those after `deb`.
+    pub sources: Vec<String>,
+    /// The same for architectures that are somewhere else.
+    #[serde(default)]
+    pub ports: BTreeMap<Arch, Vec<String>>,
+    /// The keys by which apt knows it, a file of the machine that locks.
+    pub keyring: String,
+    /// Debian's package with that file.
+    pub keyring_package: PackageName,
+}
+
+impl Archive {
+    /// What an architecture's packages come from.
+    pub fn sources(&self, arch: &Arch) -> &[String] {
+        self.ports.get(arch).unwrap_or(&self.sources)
+    }
 }
 
 impl System {
@@ -317,6 +342,27 @@ impl Catalogue {
             components,
             templates,
         })
+    }
+
+    /// Pins what the profiles leave open. A hash that a profile has stays: it is known in public, and the lock's is not.
+    pub fn pin(&mut self, lock: &Lock) {
+        for (name, versions) in &lock.artifacts {
+            let Some(profile) = self.artifacts.get_mut(name) else { continue };
+            for (version, files) in versions {
+                let known = profile.value.versions.entry(version.clone()).or_default();
+                if known.sha256.is_empty() {
+                    known.sha256 = files.iter().map(|(arch, file)| (arch.to_string(), file.sha256.clone())).collect();
+                }
+            }
+        }
+        for (name, versions) in &lock.images {
+            for stack in self.stacks.values_mut() {
+                let Some(image) = stack.value.images.get_mut(name) else { continue };
+                for (version, digest) in versions {
+                    image.versions.entry(version.clone()).or_insert_with(|| digest.clone());
+                }
+            }
+        }
     }
 
     /// Files that the user laid over and that nothing reads: a wrong folder, a wrong name.

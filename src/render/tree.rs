@@ -5,9 +5,8 @@ use std::fmt;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Serialize, Serializer};
-use sha2::{Digest, Sha256};
 
-use crate::cluster::{ArtifactName, HostName, HostPath, NetworkSection, ProfileName, SystemName, UnitName};
+use crate::cluster::{ArtifactName, HostName, HostPath, NetworkSection, ProfileName, Sha256, SystemName, UnitName};
 use crate::resolve::Artifact;
 
 pub use crate::resolve::AptSource as PackageSource;
@@ -134,7 +133,6 @@ impl HostTree {
 
     /// Its identity.
     pub fn id(&self) -> HostId {
-        let hash = Sha256::digest(self.canonical_json());
-        HostId(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+        HostId(Sha256::of(self.canonical_json()).to_string())
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sha2::Digest;
 
 use super::parts::expand;
 use crate::cluster::{ArtifactName, ArtifactSection, ContainerImage, Setting, Sha256, Url, Version};
@@ -37,8 +36,8 @@ pub struct Pin {
 pub(super) fn pin_image(image: &ContainerImage, system: &System) -> Result<Artifact> {
     let place = image.archive.place;
     let hashes = image.archive.sha256.iter().map(|(arch, sha256)| format!("{arch} {sha256}\n")).collect::<String>();
-    let tag = sha2::Sha256::digest(hashes).iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>();
-    let version = Version::new(&tag).map_err(|e| Diagnostic::at(place, Problem::Value { message: e.to_string() }))?;
+    let version = Version::new(&Sha256::of(hashes).as_str()[..12])
+        .map_err(|e| Diagnostic::at(place, Problem::Value { message: e.to_string() }))?;
     let profile = Located { place, value: ArtifactProfile::default() };
     let name = Located { place, value: image.artifact.clone() };
     pin(&name, &profile, Some(&image.archive), version, system)
@@ -63,10 +62,6 @@ pub(super) fn pin(
             }
         },
     };
-    let templates = match known {
-        Some(known) if !known.urls.is_empty() => &known.urls,
-        _ => &profile.urls,
-    };
     if hashes.contains_key("all") && hashes.len() > 1 {
         return Err(Diagnostic::at(own.map_or(profile.place, |own| own.place), Problem::AllBesideOne));
     }
@@ -77,27 +72,47 @@ pub(super) fn pin(
             let known = ["all", "amd64", "arm64"].map(str::to_owned).to_vec();
             return Err(Diagnostic::at(place, Problem::Unknown { what: "architecture", name: arch.clone(), known }));
         }
-        let word = |word: &str| match word {
-            "version" => Some(version.to_string()),
-            "arch" => Some(profile.arch.get(arch).unwrap_or(arch).clone()),
-            _ => system.word(word),
-        };
-        let url = |text: &str, place| {
-            let text = expand(text, word).map_err(|problem| Diagnostic::at(place, problem))?;
-            Url::new(&text).map_err(|e| Diagnostic::at(place, Problem::Value { message: e.to_string() }))
-        };
-        let urls: Vec<Url> = match own {
-            Some(own) if !own.urls.is_empty() => {
-                own.urls.iter().map(|template| url(template.as_str(), own.place)).collect::<Result<_>>()?
-            }
-            _ => templates.iter().map(|template| url(template, profile.place)).collect::<Result<_>>()?,
-        };
-        if urls.is_empty() {
-            let problem = Problem::NoUrl { artifact: name.to_string(), version: version.to_string() };
-            return Err(Diagnostic::at(own.map_or(name.place, |own| own.place), problem));
-        }
+        let urls = urls(name, profile, own, &version, arch, system)?;
         files.insert(arch.clone(), Pin { sha256: sha256.clone(), urls });
     }
     let values = known.map(|known| known.values.clone()).unwrap_or_default();
     Ok(Artifact { version, files, values })
+}
+
+/// Where an artifact can be had; there is at least one place.
+///
+/// # Errors
+/// There is none, or one with an unknown word in it.
+pub fn urls(
+    name: &Located<ArtifactName>,
+    profile: &Located<ArtifactProfile>,
+    own: Option<&Located<ArtifactSection>>,
+    version: &Version,
+    arch: &str,
+    system: &System,
+) -> Result<Vec<Url>> {
+    let word = |word: &str| match word {
+        "version" => Some(version.to_string()),
+        "arch" => Some(profile.arch.get(arch).map_or(arch, String::as_str).to_owned()),
+        _ => system.word(word),
+    };
+    let url = |text: &str, place| {
+        let text = expand(text, word).map_err(|problem| Diagnostic::at(place, problem))?;
+        Url::new(&text).map_err(|e| Diagnostic::at(place, Problem::Value { message: e.to_string() }))
+    };
+    let of_version = profile.versions.get(version).map(|known| &known.urls).filter(|urls| !urls.is_empty());
+    let urls: Vec<Url> = match own {
+        Some(own) if !own.urls.is_empty() => {
+            own.urls.iter().map(|template| url(template.as_str(), own.place)).collect::<Result<_>>()?
+        }
+        _ => {
+            let templates = of_version.unwrap_or(&profile.urls).iter();
+            templates.map(|template| url(template, profile.place)).collect::<Result<_>>()?
+        }
+    };
+    if urls.is_empty() {
+        let problem = Problem::NoUrl { artifact: name.to_string(), version: version.to_string() };
+        return Err(Diagnostic::at(own.map_or(name.place, |own| own.place), problem));
+    }
+    Ok(urls)
 }

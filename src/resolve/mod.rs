@@ -11,17 +11,17 @@ use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
-pub use artifact::{Artifact, Pin};
+pub use artifact::{Artifact, Pin, urls};
 pub use parts::{PlannedComponent, PlannedFile};
 pub use plan::{AptSource, HostPlan, Subject};
 pub use values::{SECRET_VALUES, Values};
 
 use crate::cluster::{
-    Cluster, ConsulRole, Endpoint, Host, HostName, LabelKey, LabelWord, NetworkSection, OpenPort, ProfileName,
-    Protocol, SystemName,
+    ArtifactName, Cluster, ConsulRole, Endpoint, Host, HostName, LabelKey, LabelWord, NetworkSection, OpenPort,
+    ProfileName, Protocol, SystemName, Version,
 };
 use crate::diagnostic::{Diagnostic, Problem, Result};
-use crate::load::{Catalogue, KeyRules, Stack};
+use crate::load::{Catalogue, KeyRules, Stack, System};
 use crate::secrets::{Label, Secrets, hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash};
 use crate::yaml::Located;
 
@@ -124,6 +124,68 @@ fn mac(name: &str) -> String {
     bytes.map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join("-")
 }
 
+/// The first decisions, in which no secret has a say.
+struct Stage<'a> {
+    stack: &'a Located<Stack>,
+    system: &'a System,
+    parts: parts::Selected,
+}
+
+fn stage<'a>(catalogue: &'a Catalogue, cluster: &'a Cluster, host: &HostFacts<'a>) -> Result<Stage<'a>> {
+    let unknown = |what, place, name: String| Diagnostic::at(place, Problem::Unknown { what, name, known: Vec::new() });
+    let stack = catalogue.stacks.get(&cluster.stack.value);
+    let stack = stack.ok_or_else(|| unknown("stack", cluster.stack.place, cluster.stack.to_string()))?;
+    let system = catalogue.systems.get(&host.system.value);
+    let system = system.ok_or_else(|| unknown("os", host.system.place, host.system.to_string()))?;
+    let selection = parts::Selection {
+        catalogue,
+        cluster,
+        stack,
+        system_name: host.system,
+        system,
+        is_static: host.address.is_some(),
+        is_first_manager: is_first_manager(catalogue, cluster, host),
+    };
+    Ok(Stage { stack, system, parts: selection.select(&host.roles, host.extra)? })
+}
+
+fn is_first_manager(catalogue: &Catalogue, cluster: &Cluster, host: &HostFacts) -> bool {
+    if host.is_vpn_server || catalogue.manages_swarm(&cluster.vpn_server().roles) {
+        return host.is_vpn_server;
+    }
+    let first = cluster.hosts.iter().find(|host| catalogue.manages_swarm(&host.roles));
+    first.is_some_and(|first| host.address == Some(first.address))
+}
+
+/// What a host fetches and installs.
+#[derive(Debug)]
+pub struct Needs {
+    /// Its operating system.
+    pub system: SystemName,
+    /// Packages by name, with the version where one is pinned.
+    pub packages: BTreeMap<String, Option<String>>,
+    /// Package sources besides the distribution's.
+    pub apt: BTreeMap<ArtifactName, AptSource>,
+    /// What it fetches.
+    pub artifacts: BTreeMap<ArtifactName, Artifact>,
+    /// Container images that it pulls, as Docker is asked for them; those from archives are among the artifacts.
+    pub images: BTreeMap<ArtifactName, String>,
+    /// Versions in use.
+    pub versions: BTreeMap<ArtifactName, Version>,
+}
+
+/// What a host fetches and installs; nobody needs the cluster's secrets to know it.
+///
+/// # Errors
+/// See [`resolve`].
+pub fn needs(catalogue: &Catalogue, cluster: &Cluster, subject: &Subject) -> Result<Needs> {
+    let host = HostFacts::new(catalogue, cluster, subject)?;
+    let parts::Selected { packages, apt, artifacts, images, archives, versions, .. } =
+        stage(catalogue, cluster, &host)?.parts;
+    let images = images.into_iter().filter(|(name, _)| !archives.contains_key(name)).collect();
+    Ok(Needs { system: host.system.value.clone(), packages, apt, artifacts, images, versions })
+}
+
 struct Resolver<'a> {
     catalogue: &'a Catalogue,
     cluster: &'a Cluster,
@@ -133,25 +195,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn plan(&self, subject: &Subject) -> Result<HostPlan> {
-        let unknown =
-            |what, place, name: String| Diagnostic::at(place, Problem::Unknown { what, name, known: Vec::new() });
-        let stack_name = &self.cluster.stack;
-        let stack = self.catalogue.stacks.get(&stack_name.value);
-        let stack = stack.ok_or_else(|| unknown("stack", stack_name.place, stack_name.to_string()))?;
-        let system_name = self.host.system;
-        let system = self.catalogue.systems.get(&system_name.value);
-        let system = system.ok_or_else(|| unknown("os", system_name.place, system_name.to_string()))?;
-
-        let parts = parts::Selection {
-            catalogue: self.catalogue,
-            cluster: self.cluster,
-            stack,
-            system_name,
-            system,
-            is_static: self.host.address.is_some(),
-            is_first_manager: self.is_first_manager(),
-        };
-        let parts = parts.select(&self.host.roles, self.host.extra)?;
+        let Stage { stack, system, parts } = stage(self.catalogue, self.cluster, &self.host)?;
         if let Some(open) = self.cluster.open.iter().find(|open| parts.vpn_ports.contains(&open.value)) {
             let protocol = open.protocol.as_str();
             return Err(Diagnostic::at(open.place, Problem::PortOfVpn { port: open.port, protocol }));
@@ -188,7 +232,7 @@ impl Resolver<'_> {
             roles: self.host.roles.clone(),
             platform: self.host.platform.cloned(),
             network: self.host.network.cloned(),
-            system: system_name.value.clone(),
+            system: self.host.system.value.clone(),
             components: parts.components,
             packages: parts.packages,
             apt: parts.apt,
@@ -350,15 +394,6 @@ impl Resolver<'_> {
     }
 
     /// The vpn-server begins the Swarm when it manages it, else the manager that comes first in cluster.yaml.
-    fn is_first_manager(&self) -> bool {
-        let server = self.cluster.vpn_server();
-        if self.host.is_vpn_server || self.catalogue.manages_swarm(&server.roles) {
-            return self.host.is_vpn_server;
-        }
-        let first = self.cluster.hosts.iter().find(|host| self.catalogue.manages_swarm(&host.roles));
-        first.is_some_and(|first| self.host.address == Some(first.address))
-    }
-
     fn swarm(&self) -> values::SwarmValues {
         let managers =
             self.cluster.hosts.iter().filter(|host| self.catalogue.manages_swarm(&host.roles)).map(|host| host.address);

@@ -12,7 +12,8 @@ mod diff;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+use crate::cluster::Sha256;
 
 pub use diff::{Change, HostDiff, diff};
 
@@ -47,6 +48,9 @@ pub struct Inputs {
     /// SHA-256 of the user's own profiles and templates, by their paths below `--profiles` and `--templates`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub overlays: BTreeMap<String, String>,
+    /// SHA-256 of genhost.lock, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// Tells whether the secrets are the same, and nothing of them.
     pub secrets: String,
 }
@@ -71,5 +75,5 @@ impl Manifest {
 
 /// SHA-256 in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::of(bytes).to_string()
 }

@@ -172,7 +172,7 @@ impl Secrets {
         for (label, Own { value, .. }) in &self.own {
             all.update(format!("{label}\0{value}\0"));
         }
-        let all: String = all.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let all = crate::cluster::Sha256::from_digest(all.finalize().into());
         let bytes = self.derive::<16>(&format!("fingerprint/{all}"));
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -1,0 +1,325 @@
+//! `genhost lock`: pins everything that the hosts of a cluster fetch.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::Outcome;
+use super::apt::{self, Source};
+use super::arguments::Lock as Arguments;
+use super::build::{Item, items};
+use super::gpg;
+use super::output::{self, Readers};
+use super::session::{Session, lock_path};
+use super::store::{Store, bar};
+use crate::cluster::{Arch, ArtifactName, Cluster, ImageDigest, SystemName, Version};
+use crate::diagnostic::{Diagnostic, Problem, Result};
+use crate::load::{Archive, Catalogue};
+use crate::lock::{Lock, LockedFile};
+use crate::resolve::{AptSource, Needs, Pin, Subject, needs, urls};
+use crate::yaml::Located;
+
+/// Brings the lock up to date, or tells whether it is.
+pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
+    let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
+    let mut catalogue = session.profiles(&arguments.input).map_err(|fault| vec![fault])?;
+    let old = session.lock(&arguments.input).map_err(|fault| vec![fault])?;
+    let kept = old.clone().without(&arguments.update).map_err(one)?;
+    let arches = arches(arguments, &old);
+    catalogue.pin(&whole(&kept, &arches));
+    let mut cluster = session.cluster(&arguments.input, &catalogue)?;
+    // From where everything is for those who have the internet.
+    cluster.mirror = None;
+    let path = lock_path(&arguments.input);
+    if arguments.check {
+        let wanted = Wanted::of(&catalogue, &cluster).map_err(|fault| vec![fault])?;
+        let stale = wanted.missing(&old, &catalogue, &arches).chain(wanted.superfluous(&old));
+        let path = path.display().to_string();
+        let stale: Vec<Diagnostic> = stale.map(|what| Problem::LockStale { path: path.clone(), what }.into()).collect();
+        return if stale.is_empty() { Ok(()) } else { Err(stale) };
+    }
+    let mut locking = Locking { catalogue, cluster: &cluster, arches, kept, store: Store::of_user().map_err(one)? };
+    let keys = arguments.key.iter().cloned().collect();
+    let new = locking.run(&keys).map_err(|fault| vec![fault])?;
+    let text = new.text().map_err(one)?;
+    if new == old && path.is_file() {
+        eprintln!("`{}` pins everything already", path.display());
+        return Ok(());
+    }
+    output::replace(&path, text.as_bytes(), Readers::Everyone).map_err(one)?;
+    let files: usize = new.artifacts.values().flat_map(BTreeMap::values).map(BTreeMap::len).sum();
+    let images: usize = new.images.values().map(BTreeMap::len).sum();
+    let packages: usize = new.systems.values().flat_map(BTreeMap::values).map(|system| system.packages.len()).sum();
+    eprintln!("`{}` pins {files} files, {images} images and {packages} packages", path.display());
+    Ok(())
+}
+
+/// For which architectures.
+fn arches(arguments: &Arguments, old: &Lock) -> BTreeSet<Arch> {
+    let asked: BTreeSet<Arch> = arguments.arch.iter().cloned().collect();
+    let locked: BTreeSet<Arch> = old.systems.values().flat_map(BTreeMap::keys).cloned().collect();
+    if !asked.is_empty() {
+        asked
+    } else if !locked.is_empty() {
+        locked
+    } else {
+        BTreeSet::from([Arch::literal("amd64")])
+    }
+}
+
+/// The same lock, without the files that it has for some of the architectures only.
+fn whole(lock: &Lock, arches: &BTreeSet<Arch>) -> Lock {
+    let mut whole = lock.clone();
+    whole.artifacts.values_mut().for_each(|versions| versions.retain(|_, files| is_whole(files, arches)));
+    whole
+}
+
+fn is_whole(files: &BTreeMap<Arch, LockedFile>, arches: &BTreeSet<Arch>) -> bool {
+    files.contains_key("all") || arches.iter().all(|arch| files.contains_key(arch))
+}
+
+/// What all hosts and roles of a cluster fetch.
+#[derive(Debug, Default)]
+struct Wanted {
+    artifacts: BTreeMap<(ArtifactName, Version, Arch), Pin>,
+    images: BTreeMap<(ArtifactName, Version), ImageDigest>,
+    systems: BTreeMap<SystemName, Packages>,
+}
+
+/// What the hosts of one system have by name.
+#[derive(Debug, Default)]
+struct Packages {
+    asked: BTreeSet<String>,
+    apt: BTreeMap<ArtifactName, AptSource>,
+}
+
+impl Packages {
+    /// Lines of sources.list, options left out, as a lock has them.
+    fn lines(&self, archive: &Archive, arch: &Arch) -> Vec<String> {
+        let own =
+            self.apt.values().map(|source| source.source.split_once("] ").map_or("", |(_, line)| line).to_owned());
+        archive.sources(arch).iter().cloned().chain(own).collect()
+    }
+}
+
+impl Wanted {
+    fn of(catalogue: &Catalogue, cluster: &Cluster) -> Result<Self> {
+        let mut wanted = Self::default();
+        for item in items(catalogue, cluster) {
+            wanted.add(needs(catalogue, cluster, &item.subject).map_err(|fault| fault.or_at(item.place))?);
+        }
+        Ok(wanted)
+    }
+
+    fn add(&mut self, needs: Needs) {
+        for (name, artifact) in needs.artifacts {
+            for (arch, pin) in artifact.files {
+                let Ok(arch) = Arch::new(&arch) else { continue };
+                self.artifacts.insert((name.clone(), artifact.version.clone(), arch), pin);
+            }
+        }
+        for (name, image) in needs.images {
+            let digest = image.split_once('@').and_then(|(_, digest)| ImageDigest::new(digest).ok());
+            let version = needs.versions.get(&name).cloned();
+            self.images.extend(version.zip(digest).map(|(version, digest)| ((name, version), digest)));
+        }
+        let packages = self.systems.entry(needs.system).or_default();
+        packages.asked.extend(needs.packages.into_iter().map(|(name, version)| match version {
+            Some(version) => format!("{name}={version}"),
+            None => name,
+        }));
+        packages.apt.extend(needs.apt);
+    }
+
+    /// What is not in a lock.
+    fn missing<'a>(
+        &'a self,
+        lock: &'a Lock,
+        catalogue: &'a Catalogue,
+        arches: &'a BTreeSet<Arch>,
+    ) -> impl Iterator<Item = String> {
+        let files = self.files(arches).filter(|((name, version, arch), pin)| {
+            let file = lock.file(name, version, arch);
+            file.is_none_or(|file| file.sha256 != pin.sha256 || file.urls != pin.urls)
+        });
+        let files = files.map(|((name, version, arch), _)| format!("{name} {version} {arch}"));
+        let images = self.images.iter().filter(|((name, version), digest)| {
+            lock.images.get(name).and_then(|versions| versions.get(version)) != Some(*digest)
+        });
+        let images = images.map(|((name, version), _)| format!("the image {name} {version}"));
+        let systems = self.systems.iter().flat_map(move |(name, packages)| {
+            let archive = catalogue.systems.get(name).map(|system| &system.archive);
+            let stale = arches.iter().filter(move |arch| {
+                let locked = lock.system(name, arch);
+                let lines = archive.map(|archive| packages.lines(archive, arch));
+                locked.is_none_or(|locked| {
+                    !packages.asked.iter().eq(&locked.asked) || lines.is_none_or(|lines| lines != locked.sources)
+                })
+            });
+            stale.map(move |arch| format!("the packages of {name} {arch}"))
+        });
+        files.chain(images).chain(systems).map(|what| format!("it does not pin {what}"))
+    }
+
+    /// What is in a lock and nobody fetches.
+    fn superfluous<'a>(&'a self, lock: &'a Lock) -> impl Iterator<Item = String> {
+        let files = lock.artifacts.iter().flat_map(|(name, versions)| {
+            versions.iter().flat_map(move |(version, files)| files.keys().map(move |arch| (name, version, arch)))
+        });
+        let files = files
+            .filter(|(name, version, arch)| {
+                !self.artifacts.contains_key(&((*name).clone(), (*version).clone(), (*arch).clone()))
+            })
+            .map(|(name, version, arch)| format!("{name} {version} {arch}"));
+        let images = lock
+            .images
+            .iter()
+            .flat_map(|(name, versions)| versions.keys().map(move |version| (name, version)))
+            .filter(|(name, version)| !self.images.contains_key(&((*name).clone(), (*version).clone())))
+            .map(|(name, version)| format!("the image {name} {version}"));
+        let systems = lock.systems.keys().filter(|name| !self.systems.contains_key(*name));
+        let systems = systems.map(|name| format!("the packages of {name}"));
+        files.chain(images).chain(systems).map(|what| format!("nobody fetches {what}"))
+    }
+
+    /// Files for these architectures.
+    fn files<'a>(
+        &'a self,
+        arches: &'a BTreeSet<Arch>,
+    ) -> impl Iterator<Item = (&'a (ArtifactName, Version, Arch), &'a Pin)> {
+        self.artifacts.iter().filter(|((_, _, arch), _)| arch.as_str() == "all" || arches.contains(arch))
+    }
+}
+
+/// A lock on its way.
+struct Locking<'a> {
+    catalogue: Catalogue,
+    cluster: &'a Cluster,
+    arches: BTreeSet<Arch>,
+    /// Pins that stay, and those that were found.
+    kept: Lock,
+    store: Store,
+}
+
+impl Locking<'_> {
+    fn run(&mut self, keys: &BTreeMap<ArtifactName, PathBuf>) -> Result<Lock> {
+        let mut wanted = Wanted::default();
+        for item in items(&self.catalogue, self.cluster) {
+            wanted.add(self.needs(&item)?);
+        }
+        // Whose keys are missing is told before anything is fetched.
+        let mut questions = Vec::new();
+        for (name, packages) in &wanted.systems {
+            let Some(system) = self.catalogue.systems.get(name) else { continue };
+            for arch in &self.arches {
+                let lines = packages.lines(&system.archive, arch);
+                let known = self.kept.system(name, arch);
+                let is_known = known.is_some_and(|it| it.sources == lines && packages.asked.iter().eq(&it.asked));
+                if !is_known {
+                    let sources = sources(&system.archive, packages, lines, keys)?;
+                    questions.push((name, arch.clone(), sources, &packages.asked));
+                }
+            }
+        }
+        let mut lock = Lock::default();
+        for ((name, version, arch), pin) in wanted.files(&self.arches) {
+            let title = format!("{name} {version} {arch}");
+            let known = self.kept.file(name, version, arch).filter(|file| file.sha256 == pin.sha256);
+            let size = match known {
+                Some(file) => file.size,
+                None => {
+                    eprintln!("{title}: fetching");
+                    self.store.fetch(&title, &pin.sha256, &pin.urls, &bar(None))?;
+                    self.store.size(&pin.sha256)?
+                }
+            };
+            let file = LockedFile { sha256: pin.sha256.clone(), size, urls: pin.urls.clone() };
+            let versions = lock.artifacts.entry(name.clone()).or_default();
+            versions.entry(version.clone()).or_default().insert(arch.clone(), file);
+        }
+        for ((name, version), digest) in &wanted.images {
+            lock.images.entry(name.clone()).or_default().insert(version.clone(), digest.clone());
+        }
+        for name in wanted.systems.keys() {
+            let kept = self.kept.systems.get(name).into_iter().flatten();
+            let kept = kept.filter(|(arch, _)| self.arches.contains(*arch));
+            lock.systems.insert(name.clone(), kept.map(|(arch, system)| (arch.clone(), system.clone())).collect());
+        }
+        for (name, arch, sources, asked) in questions {
+            eprintln!("packages of {name} {arch}: asking apt");
+            let closure = apt::closure(&arch, &sources, asked)?;
+            lock.systems.entry(name.clone()).or_default().insert(arch, closure);
+        }
+        Ok(lock)
+    }
+
+    /// What a host fetches; where no profile knows a hash, whatever is there now is pinned.
+    fn needs(&mut self, item: &Item) -> Result<Needs> {
+        loop {
+            let fault = match needs(&self.catalogue, self.cluster, &item.subject) {
+                Ok(needs) => return Ok(needs),
+                Err(fault) => fault.or_at(item.place),
+            };
+            let Problem::NoPinnedHash { artifact, version } = &fault.problem else { return Err(fault) };
+            let (Ok(name), Ok(version)) = (ArtifactName::new(artifact), Version::new(version)) else {
+                return Err(fault);
+            };
+            // One that is pinned, and does not run on any architecture of its stack, comes back.
+            let pinned = self.kept.artifacts.get(&name).and_then(|versions| versions.get(&version));
+            if pinned.is_some_and(|files| is_whole(files, &self.arches)) {
+                return Err(fault);
+            }
+            self.pin(item, &fault, &name, &version)?;
+        }
+    }
+
+    fn pin(&mut self, item: &Item, fault: &Diagnostic, name: &ArtifactName, version: &Version) -> Result<()> {
+        let place = fault.place.unwrap_or(item.place);
+        let profile = self.catalogue.artifacts.get(name);
+        let system = match &item.subject {
+            Subject::Host(name) => &self.cluster.host(name)?.system,
+            Subject::Roles(_) => &self.cluster.system,
+        };
+        let (Some(profile), Some(system)) = (profile, self.catalogue.systems.get(&system.value)) else {
+            return Err(fault.clone());
+        };
+        let kept = self.kept.artifacts.entry(name.clone()).or_default().entry(version.clone()).or_default();
+        for arch in &self.arches {
+            if kept.contains_key(arch) {
+                continue;
+            }
+            let name = Located { place, value: name.clone() };
+            let own = self.cluster.artifacts.get(&name.value);
+            let urls = urls(&name, profile, own, version, arch.as_str(), system)?;
+            let title = format!("{name} {version} {arch}", name = name.value);
+            eprintln!("{title}: nobody knows its hash, so what is there now is pinned");
+            let sha256 = self.store.pin(&title, &urls, &bar(None)).map_err(|problem| Diagnostic::at(place, problem))?;
+            let size = self.store.size(&sha256)?;
+            kept.insert(arch.clone(), LockedFile { sha256, size, urls });
+        }
+        self.catalogue.pin(&whole(&self.kept, &self.arches));
+        Ok(())
+    }
+}
+
+/// Where apt is to look, and whom it is to believe.
+fn sources(
+    archive: &Archive,
+    packages: &Packages,
+    lines: Vec<String>,
+    keys: &BTreeMap<ArtifactName, PathBuf>,
+) -> Result<Vec<Source>, Problem> {
+    let mut own = Vec::new();
+    for (name, source) in &packages.apt {
+        let fingerprint = source.keyid.to_string();
+        let key = keys.get(name).ok_or(Problem::KeyNeeded { source_name: name.to_string(), fingerprint })?;
+        own.push(gpg::key(key, &source.keyid)?);
+    }
+    let keyring = PathBuf::from(&archive.keyring);
+    if !keyring.is_file() {
+        let package = archive.keyring_package.to_string();
+        return Err(Problem::ToolMissing { path: archive.keyring.clone(), package });
+    }
+    let of_archive = std::iter::repeat_n(keyring, lines.len() - own.len());
+    let keyrings = of_archive.chain(own);
+    Ok(lines.into_iter().zip(keyrings).map(|(line, keyring)| Source { line, keyring }).collect())
+}

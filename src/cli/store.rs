@@ -1,0 +1,206 @@
+//! Files by their SHA-256: what was fetched once, checked, and need not be fetched again.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use rustix::fs::{FlockOperation, flock};
+use sha2::Digest;
+
+use crate::cluster::{Sha256, Url};
+use crate::diagnostic::Problem;
+
+/// A folder of files that are named by what is in them. One process fetches into it at a time.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    agent: ureq::Agent,
+    /// Held as long as this is.
+    _lock: File,
+}
+
+/// Whether a file had to be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    /// It was there.
+    Before,
+    /// It is there now.
+    Now,
+}
+
+impl Store {
+    /// The user's own: `$XDG_CACHE_HOME/genhost`, else `~/.cache/genhost`
+    /// (<https://specifications.freedesktop.org/basedir-spec/latest/>).
+    ///
+    /// # Errors
+    /// Neither is known, or it cannot be made.
+    pub fn of_user() -> Result<Self, Problem> {
+        let of = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let cache = of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache")));
+        Self::open(&cache.ok_or(Problem::NoCache)?.join("genhost"))
+    }
+
+    /// Opens a folder, which is made where there is none; waits for another genhost that fetches into it.
+    ///
+    /// # Errors
+    /// It cannot be made or written to.
+    pub fn open(folder: &Path) -> Result<Self, Problem> {
+        let error = |error: std::io::Error| unwritable(folder, &error);
+        std::fs::create_dir_all(folder).map_err(error)?;
+        let lock = File::open(folder).map_err(error)?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            eprintln!("waiting for another genhost that fetches into `{}`", folder.display());
+            flock(&lock, FlockOperation::LockExclusive).map_err(|errno| error(errno.into()))?;
+        }
+        let agent = ureq::Agent::config_builder()
+            .timeout_connect(Some(Duration::from_secs(20)))
+            .timeout_recv_response(Some(Duration::from_secs(60)))
+            .http_status_as_error(false)
+            .build();
+        Ok(Self { folder: folder.to_owned(), agent: agent.into(), _lock: lock })
+    }
+
+    /// Where the file of this hash is, or would be.
+    pub fn path(&self, sha256: &Sha256) -> PathBuf {
+        self.folder.join(sha256.as_str())
+    }
+
+    /// Whether it is there, whole: a file that rotted is none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn holds(&self, sha256: &Sha256) -> Result<bool, Problem> {
+        let path = self.path(sha256);
+        Ok(path.is_file() && hash_of(&path)?.0 == *sha256)
+    }
+
+    /// Sees to it that a file is there, from the first of its urls that has it. What an earlier run has of it is kept.
+    ///
+    /// # Errors
+    /// No url has it, or those that answer have something else.
+    pub fn fetch(&self, what: &str, sha256: &Sha256, urls: &[Url], bar: &ProgressBar) -> Result<Fetched, Problem> {
+        if self.holds(sha256)? {
+            return Ok(Fetched::Before);
+        }
+        let part = self.folder.join(format!(".{sha256}.part"));
+        let mut reasons = Vec::new();
+        let mut lie = None;
+        for url in urls {
+            if let Err(reason) = self.download(url, &part, bar) {
+                reasons.push(format!("{url}: {reason}"));
+                continue;
+            }
+            let (found, _) = hash_of(&part)?;
+            if found == *sha256 {
+                std::fs::rename(&part, self.path(sha256)).map_err(|error| unwritable(&part, &error))?;
+                return Ok(Fetched::Now);
+            }
+            // Half of another file is no beginning of this one.
+            let _ = std::fs::remove_file(&part);
+            let (expected, found) = (sha256.to_string(), found.to_string());
+            lie.get_or_insert(Problem::WrongHash { what: what.to_owned(), url: url.to_string(), expected, found });
+        }
+        Err(lie.unwrap_or_else(|| Problem::CannotFetch { what: what.to_owned(), reasons: reasons.join("; ") }))
+    }
+
+    /// Fetches a file whose hash nobody knows, from the first of its urls that has one.
+    ///
+    /// # Errors
+    /// No url has it.
+    pub fn pin(&self, what: &str, urls: &[Url], bar: &ProgressBar) -> Result<Sha256, Problem> {
+        let part = self.folder.join(".unknown.part");
+        let mut reasons = Vec::new();
+        for url in urls {
+            // Half of a file that nobody knows may be half of another one.
+            let _ = std::fs::remove_file(&part);
+            match self.download(url, &part, bar) {
+                Ok(()) => {
+                    let (sha256, _) = hash_of(&part)?;
+                    std::fs::rename(&part, self.path(&sha256)).map_err(|error| unwritable(&part, &error))?;
+                    return Ok(sha256);
+                }
+                Err(reason) => reasons.push(format!("{url}: {reason}")),
+            }
+        }
+        Err(Problem::CannotFetch { what: what.to_owned(), reasons: reasons.join("; ") })
+    }
+
+    /// Length of a file that is there, in bytes.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn size(&self, sha256: &Sha256) -> Result<u64, Problem> {
+        let path = self.path(sha256);
+        std::fs::metadata(&path).map(|file| file.len()).map_err(|error| unreadable(&path, &error))
+    }
+
+    /// Fetches a url into a file, from where the file ends.
+    fn download(&self, url: &Url, part: &Path, bar: &ProgressBar) -> Result<(), String> {
+        let text = |error: std::io::Error| error.to_string();
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(part).map_err(text)?;
+        let there = file.seek(SeekFrom::End(0)).map_err(text)?;
+        let mut request = self.agent.get(url.as_str());
+        if there > 0 {
+            request = request.header("Range", format!("bytes={there}-"));
+        }
+        let mut response = request.call().map_err(|error| error.to_string())?;
+        match response.status().as_u16() {
+            206 if there > 0 => bar.inc(there),
+            // There is nothing after what is there: the hash will tell whether it is all.
+            416 if there > 0 => return Ok(()),
+            200 => {
+                file.set_len(0).map_err(text)?;
+                file.seek(SeekFrom::Start(0)).map_err(text)?;
+            }
+            status => return Err(format!("the server says {status}")),
+        }
+        let expected: Option<u64> =
+            response.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+        let mut reader = response.body_mut().with_config().limit(u64::MAX).reader();
+        let mut buffer = vec![0; 1 << 16];
+        let mut got = 0;
+        loop {
+            let count = reader.read(&mut buffer).map_err(text)?;
+            if count == 0 {
+                break;
+            }
+            file.write_all(&buffer[..count]).map_err(text)?;
+            got += count as u64;
+            bar.inc(count as u64);
+        }
+        file.sync_all().map_err(text)?;
+        match expected {
+            Some(expected) if expected > got => Err(format!("broken off after {got} of {expected} bytes")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A bar for so many bytes, or for an unknown number; nobody sees it but at a terminal.
+pub fn bar(bytes: Option<u64>) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec} {msg}");
+    let bar = bytes.map_or_else(ProgressBar::no_length, ProgressBar::new);
+    // A template that does not parse is indicatif's own, which is as good.
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// A file's hash and length.
+fn hash_of(path: &Path) -> Result<(Sha256, u64), Problem> {
+    let mut hasher = sha2::Sha256::new();
+    let length = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
+    let length = length.map_err(|error| unreadable(path, &error))?;
+    Ok((Sha256::from_digest(hasher.finalize().into()), length))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::Unwritable { path: path.display().to_string(), reason: error.to_string() }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::Unreadable { path: path.display().to_string(), reason: error.to_string() }
+}

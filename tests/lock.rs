@@ -1,0 +1,240 @@
+//! Locks: of packages from the distribution's real archive, by apt, and of artifacts from a server of the test's own.
+
+mod fixture;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fixture::server::Server;
+use fixture::{Ran, Workplace};
+use genhost::result::sha256;
+
+/// A cluster whose consul is a file of a server.
+struct Locked {
+    workplace: Workplace,
+    server: Server,
+    consul: Vec<u8>,
+}
+
+impl Locked {
+    fn new(cluster: &str) -> Self {
+        let workplace = Workplace::new();
+        let consul: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
+        workplace.write("www/consul.zip", &consul);
+        let server = Server::start(&workplace.path("www"));
+        let hash = sha256(&consul);
+        workplace.write("www/softether.tar.gz", "a source");
+        let pin = format!(
+            "\nartifacts:\n  consul: {{urls: ['{}'], sha256: {{amd64: {hash}}}}}\n  \
+             softether_source: {{urls: ['{}'], sha256: {{all: {}}}}}\n",
+            server.url("consul.zip"),
+            server.url("softether.tar.gz"),
+            sha256(b"a source")
+        );
+        workplace.write("cluster.yaml", format!("{cluster}{pin}"));
+        Self { workplace, server, consul }
+    }
+
+    fn genhost(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.workplace.command(arguments.iter().chain(&["--set", "vpn.endpoint=203.0.113.10"]));
+        Ran(command.env("XDG_CACHE_HOME", self.workplace.path("cache")).output().expect("genhost"))
+    }
+
+    fn lock(&self) -> String {
+        std::fs::read_to_string(self.workplace.path("genhost.lock")).expect("a lock")
+    }
+
+    /// The cluster's text with something in it replaced.
+    fn edit(&self, from: &str, to: &str) {
+        let path = self.workplace.path("cluster.yaml");
+        let text = std::fs::read_to_string(&path).expect("a cluster");
+        assert!(text.contains(from), "{text}");
+        std::fs::write(path, text.replace(from, to)).expect("a cluster");
+    }
+}
+
+const SWARM_MODE: &str = include_str!("../profiles/clusters/swarm-mode.yaml");
+
+/// One host that takes the vendor's release of a version of SoftEther that no profile knows, from these urls.
+fn unknown_version(server: &str) -> String {
+    format!(
+        "name: swarm0\nstack: classic\nos: debian-11\ninstall: {{softether: release}}\nversions: {{softether: 4.44-9807-rtm}}\n\
+         vpn:\n  endpoint: vpn.test\n  network: 192.168.30.0/24\n  dhcp: {{first: 192.168.30.10, last: 192.168.30.99}}\n  \
+         claims: {{first: 192.168.30.100, last: 192.168.30.199}}\nhosts:\n  node0: {{roles: [vpn-server]}}\nartifacts:\n  \
+         softether_vpnserver: {{urls: ['{server}/server-{{version}}-{{arch}}.tar.gz']}}\n  \
+         softether_vpnclient: {{urls: ['{server}/client-{{version}}-{{arch}}.tar.gz']}}\n"
+    )
+}
+
+fn unknown() -> (Workplace, Server) {
+    let workplace = Workplace::new();
+    workplace.write("www/server-4.44-9807-rtm-x64.tar.gz", "a server");
+    workplace.write("www/client-4.44-9807-rtm-x64.tar.gz", "a client");
+    let server = Server::start(&workplace.path("www"));
+    let url = server.url("");
+    workplace.write("cluster.yaml", unknown_version(url.trim_end_matches('/')));
+    (workplace, server)
+}
+
+fn run(workplace: &Workplace, arguments: &[&str]) -> Ran {
+    let mut command = workplace.command(arguments);
+    Ran(command.env("XDG_CACHE_HOME", workplace.path("cache")).output().expect("genhost"))
+}
+
+#[test]
+fn a_lock_pins_everything_and_is_the_same_wherever_it_is_made() {
+    let (one, other) = (Locked::new(SWARM_MODE), Locked::new(SWARM_MODE));
+    one.genhost(&["lock"]).stdout_of_success();
+    let mut command = other.workplace.command(["lock", "--set", "vpn.endpoint=198.51.100.1"]);
+    command.envs([("TZ", "Pacific/Chatham"), ("LC_ALL", "tr_TR.UTF-8")]);
+    Ran(command.env("XDG_CACHE_HOME", other.workplace.path("cache")).output().expect("genhost")).stdout_of_success();
+    let lock = one.lock();
+    // Beside the servers' ports, of which the hash is of course another one, every line is the same.
+    let lines = |lock: &str| -> Vec<String> {
+        lock.lines()
+            .filter(|line| !line.contains("127.0.0.1") && !line.starts_with("sha256:"))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(lines(&lock), lines(&other.lock()));
+
+    let consul = format!("amd64: {{sha256: {}, size: {}, ", sha256(&one.consul), one.consul.len());
+    assert!(lock.contains(&consul), "{lock}");
+    for package in ["docker.io", "containerd", "libc6", "softether-vpnserver", "unzip"] {
+        assert_eq!(lock.matches(&format!("- {{name: {package}, version: ")).count(), 1, "{package}: {lock}");
+    }
+    // Nothing but what is in the store under its hash.
+    let stored = one.workplace.path(&format!("cache/genhost/{}", sha256(&one.consul)));
+    assert!(std::fs::read(stored).expect("a file of the store") == one.consul);
+    one.genhost(&["lock", "--check"]).stdout_of_success();
+    let before = std::fs::metadata(one.workplace.path("genhost.lock")).expect("a lock").modified().expect("a time");
+    one.server.asked();
+    assert!(one.genhost(&["lock"]).stderr().contains("pins everything already"));
+    assert_eq!(one.server.asked(), Vec::<String>::new());
+    let after = std::fs::metadata(one.workplace.path("genhost.lock")).expect("a lock").modified().expect("a time");
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_lock_that_is_stale_says_in_what_and_is_brought_up_to_date() {
+    let this = Locked::new(SWARM_MODE);
+    this.genhost(&["lock"]).stdout_of_success();
+    this.edit("os: debian-12", "os: debian-13");
+    this.edit(&sha256(&this.consul), &sha256(b"another one"));
+    let check = this.genhost(&["lock", "--check"]);
+    assert_eq!(check.code(), Some(1));
+    let told = check.stderr();
+    for what in [
+        "it does not pin the packages of debian-13 amd64",
+        "nobody fetches the packages of debian-12",
+        "it does not pin consul 1.22.7 amd64",
+        "run `genhost lock`",
+    ] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    // What the server has is not what is pinned now: both are told, and the lock stays.
+    let before = this.lock();
+    let lying = this.genhost(&["lock"]);
+    assert_eq!(lying.code(), Some(1));
+    let told = lying.stderr();
+    assert!(told.contains(&sha256(&this.consul)) && told.contains(&sha256(b"another one")), "{told}");
+    assert_eq!(this.lock(), before);
+    this.workplace.write("www/consul.zip", "another one");
+    this.genhost(&["lock"]).stdout_of_success();
+    this.genhost(&["lock", "--check"]).stdout_of_success();
+    let lock = this.lock();
+    assert!(lock.contains("\n  debian-13:\n") && !lock.contains("\n  debian-12:\n"), "{lock}");
+}
+
+#[test]
+fn what_nobody_knows_a_hash_of_is_pinned_once_and_anew_when_it_is_asked_for() {
+    let (workplace, server) = unknown();
+    let host = ["--host", "node0"];
+    let without = run(&workplace, &host);
+    assert_eq!(without.code(), Some(1));
+    assert!(without.stderr().contains("has no pinned sha256"), "{}", without.stderr());
+    run(&workplace, &["lock"]).stdout_of_success();
+    let user_data = run(&workplace, &host).stdout_of_success();
+    assert!(user_data.contains(&format!(
+        "amd64 {} {}",
+        sha256(b"a server"),
+        server.url("server-4.44-9807-rtm-x64.tar.gz")
+    )));
+    // Another file under the same name is none of ours until somebody says so.
+    workplace.write("www/server-4.44-9807-rtm-x64.tar.gz", "another server");
+    run(&workplace, &["lock"]).stdout_of_success();
+    assert_eq!(run(&workplace, &host).stdout_of_success(), user_data);
+    run(&workplace, &["lock", "--update", "softether_vpnserver"]).stdout_of_success();
+    let updated = run(&workplace, &host).stdout_of_success();
+    assert!(updated.contains(&sha256(b"another server")) && updated.contains(&sha256(b"a client")));
+    let unknown = run(&workplace, &["lock", "--update", "softether_vpnserve"]);
+    assert_eq!(unknown.code(), Some(1));
+    assert!(unknown.stderr().contains("did you mean `softether_vpnserver`?"), "{}", unknown.stderr());
+    // A build says of which lock it is.
+    run(&workplace, &["build"]).stdout_of_success();
+    let manifest = std::fs::read_to_string(workplace.path("result/manifest.json")).expect("a manifest");
+    let lock = std::fs::read(workplace.path("genhost.lock")).expect("a lock");
+    assert!(manifest.contains(&format!("\"lock\": \"{}\"", sha256(&lock))), "{manifest}");
+    run(&workplace, &["build", "--check"]).stdout_of_success();
+    run(&workplace, &["verify"]).stdout_of_success();
+}
+
+#[test]
+fn an_archive_whose_signature_is_wrong_or_that_is_away_is_told_and_leaves_the_lock() {
+    let this = Locked::new(SWARM_MODE);
+    let system = |sources: &str, keyring: &str| {
+        this.workplace.write(
+            "profiles/systems/debian-12.yaml",
+            format!(
+                "distribution: debian\nrelease: '12'\ncodename: bookworm\narchive:\n  sources: ['{sources}']\n  \
+                 keyring: {keyring}\n  keyring_package: debian-archive-keyring\n"
+            ),
+        );
+        let ran = this.genhost(&["lock", "--profiles", "profiles"]);
+        assert_eq!(ran.code(), Some(1), "{}", ran.stderr());
+        assert!(!Path::new(&this.workplace.path("genhost.lock")).exists());
+        ran.stderr()
+    };
+    let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+    let away = system(&format!("{} bookworm main", this.server.url("nothing/debian")), keyring);
+    assert!(away.contains("apt-get failed: ") && away.contains("does not have a Release file"), "{away}");
+    this.workplace.write("empty.gpg", "");
+    let archive = include_str!("../profiles/systems/debian-12.yaml");
+    let archive = archive.lines().find_map(|line| line.trim().strip_prefix("- ")).expect("a source");
+    let unsigned = system(archive, &this.workplace.path("empty.gpg").display().to_string());
+    assert!(unsigned.contains("apt-get failed: "), "{unsigned}");
+    let missing = system(archive, "/nowhere/keyring.gpg");
+    assert!(missing.contains("`/nowhere/keyring.gpg` is missing"), "{missing}");
+    assert!(missing.contains("install the package `debian-archive-keyring`"), "{missing}");
+}
+
+#[test]
+fn a_lock_that_is_killed_at_any_moment_leaves_the_old_one_whole() {
+    let (workplace, _server) = unknown();
+    let start = Instant::now();
+    run(&workplace, &["lock"]).stdout_of_success();
+    let whole = start.elapsed();
+    let old = std::fs::read(workplace.path("genhost.lock")).expect("a lock");
+    workplace.write("www/client-4.44-9807-rtm-x64.tar.gz", "another client");
+    let update = ["lock", "--update", "softether_vpnclient", "--update", "debian-11"];
+    let mut new = None;
+    for moment in 0..24u32 {
+        std::fs::write(workplace.path("genhost.lock"), &old).expect("a lock");
+        let mut command = workplace.command(update);
+        command.env("XDG_CACHE_HOME", workplace.path("cache")).stderr(std::process::Stdio::null());
+        let mut child = command.spawn().expect("genhost");
+        std::thread::sleep(whole.mul_f64(f64::from(moment) / 20.0).min(Duration::from_secs(10)));
+        child.kill().expect("kill");
+        let ended = child.wait().expect("an end").success();
+        let there = std::fs::read(workplace.path("genhost.lock")).expect("a lock");
+        if ended {
+            new = Some(there);
+        } else {
+            assert!(there == old || Some(&there) == new.as_ref(), "killed at moment {moment}");
+        }
+        run(&workplace, &["lock", "--check"]).stdout_of_success();
+    }
+    run(&workplace, &update).stdout_of_success();
+    let lock = std::fs::read_to_string(workplace.path("genhost.lock")).expect("a lock");
+    assert!(lock.contains(&sha256(b"another client")), "{lock}");
+}
