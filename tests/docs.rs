@@ -341,6 +341,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("keys of an archive", "profiles/systems/probe.yaml", "archive: {qqqqqqqq: 1}\n"),
     ("keys of a platform", "profiles/platforms/probe.yaml", "summary: probe\nqqqqqqqq: 1\n"),
     ("keys of an artifact", "profiles/artifacts/probe.yaml", "summary: probe\nqqqqqqqq: 1\n"),
+    ("keys of signed hashes", "profiles/artifacts/probe.yaml", "summary: probe\nsigned: {qqqqqqqq: 1}\n"),
     ("keys of a version", "profiles/artifacts/probe.yaml", "summary: probe\nversions: {one: {qqqqqqqq: 1}}\n"),
 ];
 

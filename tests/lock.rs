@@ -3,6 +3,7 @@
 mod fixture;
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fixture::server::Server;
@@ -177,6 +178,78 @@ fn what_nobody_knows_a_hash_of_is_pinned_once_and_anew_when_it_is_asked_for() {
     assert!(manifest.contains(&format!("\"lock\": \"{}\"", sha256(&lock))), "{manifest}");
     run(&workplace, &["build", "--check"]).stdout_of_success();
     run(&workplace, &["verify"]).stdout_of_success();
+}
+
+/// A key of the test's own, its home, and its fingerprint.
+fn key(workplace: &Workplace) -> (std::path::PathBuf, String) {
+    let home = workplace.path("gnupg");
+    std::fs::create_dir(&home).expect("a folder");
+    gpg(&home, &["--passphrase", "", "--quick-gen-key", "somebody@example.com", "ed25519", "sign", "never"]);
+    let listed = gpg(&home, &["--with-colons", "--list-keys"]);
+    let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:")).expect("a fingerprint");
+    (home, fingerprint.trim_matches(':').to_owned())
+}
+
+fn gpg(home: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new("/usr/bin/gpg");
+    command.arg("--homedir").arg(home).args(["--batch", "--quiet", "--yes"]).args(arguments);
+    let output = command.output().expect("gpg: run `.ci/setup`");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn a_hash_that_upstream_has_signed_counts_and_no_other() {
+    let workplace = Workplace::new();
+    let (home, fingerprint) = key(&workplace);
+    let file = "consul_1.99.0_linux_amd64.zip";
+    workplace.write(&format!("www/{file}"), "a consul");
+    let server = Server::start(&workplace.path("www"));
+    let path = |name: &str| workplace.path(name).display().to_string();
+    let publish = |hash: &str| {
+        workplace.write("www/sums", format!("{}  consul_1.99.0_darwin_amd64.zip\n{hash}  {file}\n", sha256(b"a mac")));
+        gpg(&home, &["--output", &path("www/sums.sig"), "--detach-sign", &path("www/sums")]);
+    };
+    let profile = |fingerprint: &str| {
+        workplace.write(
+            "profiles/artifacts/consul.yaml",
+            format!(
+                "summary: Consul\nurls: ['{}']\nversions: {{}}\nsigned:\n  sums: {}\n  signature: {}\n  key: {}\n  \
+                 fingerprint: {fingerprint}\n",
+                server.url("consul_{version}_linux_{arch}.zip"),
+                server.url("sums"),
+                server.url("sums.sig"),
+                server.url("key"),
+            ),
+        );
+    };
+    gpg(&home, &["--armor", "--output", &path("www/key"), "--export"]);
+    let set = ["--set", "versions.consul=1.99.0", "--set", "vpn.endpoint=203.0.113.10", "--profiles", "profiles"];
+    let lock = || run(&workplace, &[&["lock"], &set[..]].concat());
+    let refused = |ran: Ran| {
+        assert_eq!(ran.code(), Some(1), "{}", ran.stderr());
+        assert!(!workplace.path("genhost.lock").exists());
+        ran.stderr()
+    };
+
+    publish(&sha256(b"a consul"));
+    profile(&"A".repeat(40));
+    let told = refused(lock());
+    assert!(told.contains(&format!("is signed by {fingerprint}, not by {}", "A".repeat(40))), "{told}");
+    profile(&fingerprint);
+    // One byte of the list is another one than was signed.
+    let sums = std::fs::read_to_string(workplace.path("www/sums")).expect("sums");
+    workplace.write("www/sums", sums.replace("darwin", "Darwin"));
+    let told = refused(lock());
+    assert!(told.contains("gpg failed: ") && told.contains("BAD signature"), "{told}");
+    publish(&sha256(b"another consul"));
+    let told = refused(lock());
+    assert!(told.contains(&sha256(b"a consul")) && told.contains(&sha256(b"another consul")), "{told}");
+
+    publish(&sha256(b"a consul"));
+    lock().stdout_of_success();
+    let host = run(&workplace, &[&["--host", "swarm-local"], &set[..]].concat()).stdout_of_success();
+    assert!(host.contains(&format!("amd64 {} {}", sha256(b"a consul"), server.url(file))), "{host}");
 }
 
 #[test]

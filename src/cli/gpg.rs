@@ -35,6 +35,31 @@ pub fn key(path: &Path, expected: &Fingerprint) -> Result<PathBuf, Problem> {
     Err(Problem::WrongKey { path: path.display().to_string(), expected: expected.to_string(), found })
 }
 
+/// Takes a text that the key of this fingerprint has signed, or one of its own subkeys.
+///
+/// # Errors
+/// Another key has signed it, or nobody; the key is another one, or has expired.
+pub fn verify(text: &[u8], signature: &[u8], key: &[u8], expected: &Fingerprint, what: &str) -> Result<(), Problem> {
+    let error = |error: std::io::Error| Problem::Unwritable { path: what.to_owned(), reason: error.to_string() };
+    let home = tempfile::tempdir().map_err(error)?;
+    let paths = ["text", "text.sig", "key"].map(|name| home.path().join(name));
+    for (path, bytes) in paths.iter().zip([text, signature, key]) {
+        std::fs::write(path, bytes).map_err(error)?;
+    }
+    let [text, signature, key] = paths;
+    run(home.path(), [OsStr::new("--quiet"), OsStr::new("--import"), key.as_os_str()])?;
+    let arguments = [OsStr::new("--status-fd=1"), OsStr::new("--verify"), signature.as_os_str(), text.as_os_str()];
+    let status = run(home.path(), arguments)?;
+    // The last word of VALIDSIG is the primary key's fingerprint (GnuPG's doc/DETAILS).
+    let by: Vec<&str> =
+        status.lines().filter_map(|line| line.strip_prefix("[GNUPG:] VALIDSIG ")?.split(' ').next_back()).collect();
+    if by.contains(&expected.as_str()) {
+        return Ok(());
+    }
+    let found = if by.is_empty() { "nobody".to_owned() } else { by.join(", ") };
+    Err(Problem::WrongSignature { what: what.to_owned(), expected: expected.to_string(), found })
+}
+
 fn run(home: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<String, Problem> {
     const GPG: &str = "gpg";
     let failed = |reason: String| Problem::ToolFailed { program: GPG.to_owned(), reason };

@@ -11,11 +11,11 @@ use super::gpg;
 use super::output::{self, Readers};
 use super::session::{Session, lock_path};
 use super::store::{Store, bar};
-use crate::cluster::{Arch, ArtifactName, Cluster, ImageDigest, SystemName, Version};
+use crate::cluster::{Arch, ArtifactName, Cluster, ImageDigest, Sha256, SystemName, Url, Version};
 use crate::diagnostic::{Diagnostic, Problem, Result};
-use crate::load::{Archive, Catalogue};
+use crate::load::{Archive, Catalogue, SignedSums};
 use crate::lock::{Lock, LockedFile};
-use crate::resolve::{AptSource, Needs, Pin, Subject, needs, urls};
+use crate::resolve::{AptSource, Needs, Pin, Subject, SumsUrls, needs, sums_urls, urls};
 use crate::yaml::Located;
 
 /// Brings the lock up to date, or tells whether it is.
@@ -291,14 +291,41 @@ impl Locking<'_> {
             let own = self.cluster.artifacts.get(&name.value);
             let urls = urls(&name, profile, own, version, arch.as_str(), system)?;
             let title = format!("{name} {version} {arch}", name = name.value);
-            eprintln!("{title}: nobody knows its hash, so what is there now is pinned");
-            let sha256 = self.store.pin(&title, &urls, &bar(None)).map_err(|problem| Diagnostic::at(place, problem))?;
+            let sha256 = match &profile.signed {
+                Some(signed) => {
+                    eprintln!("{title}: asking for its signed hash");
+                    let sha256 = signed_hash(&self.store, signed, version, &urls)?;
+                    self.store.fetch(&title, &sha256, &urls, &bar(None))?;
+                    sha256
+                }
+                None => {
+                    eprintln!("{title}: nobody knows its hash, so what is there now is pinned");
+                    let pinned = self.store.pin(&title, &urls, &bar(None));
+                    pinned.map_err(|problem| Diagnostic::at(place, problem))?
+                }
+            };
             let size = self.store.size(&sha256)?;
             kept.insert(arch.clone(), LockedFile { sha256, size, urls });
         }
         self.catalogue.pin(&whole(&self.kept, &self.arches));
         Ok(())
     }
+}
+
+/// The hash that upstream has signed for the file that the first url names.
+fn signed_hash(store: &Store, signed: &Located<SignedSums>, version: &Version, urls: &[Url]) -> Result<Sha256> {
+    let SumsUrls { sums, signature, key } = sums_urls(signed, version)?;
+    let what = sums.to_string();
+    let [text, signature, key] = [&sums, &signature, &key].map(|url| store.text(&what, url));
+    let text = text?;
+    gpg::verify(&text, &signature?, &key?, &signed.fingerprint, &what)?;
+    let file = urls.first().and_then(|url| url.as_str().rsplit('/').next()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    // sha256sum's format: the hash, two characters, the name.
+    let hash =
+        text.lines().find_map(|line| Some(line.split_at_checked(64)?).filter(|(_, name)| name.get(2..) == Some(file)));
+    let hash = hash.and_then(|(hash, _)| Sha256::new(hash).ok());
+    Ok(hash.ok_or_else(|| Problem::NotInSums { sums: what, file: file.to_owned() })?)
 }
 
 /// Where apt is to look, and whom it is to believe.

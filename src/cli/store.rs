@@ -127,6 +127,23 @@ impl Store {
         Err(Problem::CannotFetch { what: what.to_owned(), reasons: reasons.join("; ") })
     }
 
+    /// Fetches a short text, which nobody keeps.
+    ///
+    /// # Errors
+    /// It is not there, or longer than a megabyte.
+    pub fn text(&self, what: &str, url: &Url) -> Result<Vec<u8>, Problem> {
+        const LONGEST: u64 = 1 << 20;
+        let failed =
+            |reason: String| Problem::CannotFetch { what: what.to_owned(), reasons: format!("{url}: {reason}") };
+        let mut response = self.agent.get(url.as_str()).call().map_err(|error| failed(error.to_string()))?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(failed(format!("the server says {status}")));
+        }
+        let body = response.body_mut().with_config().limit(LONGEST);
+        body.read_to_vec().map_err(|error| failed(error.to_string()))
+    }
+
     /// Length of a file that is there, in bytes.
     ///
     /// # Errors

@@ -198,6 +198,10 @@ pub enum Problem {
     NotLocked { name: String, known: Vec<String> },
     #[error("`{path}` holds another key: {found}, not {expected}")]
     WrongKey { path: String, expected: String, found: String },
+    #[error("{what} is signed by {found}, not by {expected}")]
+    WrongSignature { what: String, expected: String, found: String },
+    #[error("{sums} has no line for `{file}`")]
+    NotInSums { sums: String, file: String },
     #[error("there is no place for what is fetched: neither XDG_CACHE_HOME nor HOME says one")]
     NoCache,
     #[error("`{path}` is missing")]
@@ -446,6 +450,8 @@ impl Problem {
             | Self::KeyGeneration { .. }
             | Self::NoCache
             | Self::WrongKey { .. }
+            | Self::WrongSignature { .. }
+            | Self::NotInSums { .. }
             | Self::ToolFailed { .. }
             | Self::ToolMisread { .. }
             | Self::Unwritable { .. }

@@ -177,6 +177,8 @@ pub struct ArtifactProfile {
     /// Where it can be had; `{version}`, `{arch}` and the system's words stand for themselves.
     #[serde(default)]
     pub urls: Vec<String>,
+    /// Where upstream has signed the hashes of its versions.
+    pub signed: Option<Located<SignedSums>>,
     /// How the urls spell Debian's names of architectures.
     #[serde(default)]
     pub arch: BTreeMap<String, String>,
@@ -184,6 +186,20 @@ pub struct ArtifactProfile {
     pub version_of: Option<ArtifactName>,
     /// What is known of its versions.
     pub versions: BTreeMap<Version, ArtifactVersion>,
+}
+
+/// A list of hashes, as sha256sum prints it, and its signature; the urls know `{version}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedSums {
+    /// Url of the list.
+    pub sums: String,
+    /// Url of its detached OpenPGP signature.
+    pub signature: String,
+    /// Url of the key; whoever serves it has no say, since its fingerprint is the next line.
+    pub key: String,
+    /// Fingerprint of the key.
+    pub fingerprint: Fingerprint,
 }
 
 /// One version of an artifact.

@@ -9,7 +9,7 @@ mod shelf;
 
 pub use catalogue::{
     AptSource, Archive, ArtifactProfile, ArtifactVersion, Catalogue, Component, FileEntry, ImageProfile, KeyRules,
-    Parts, Platform, Role, Stack, System,
+    Parts, Platform, Role, SignedSums, Stack, System,
 };
 pub use cluster::{Override, cluster};
 pub use secrets::{new_secrets, secrets};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::parts::expand;
 use crate::cluster::{ArtifactName, ArtifactSection, ContainerImage, Setting, Sha256, Url, Version};
 use crate::diagnostic::{Diagnostic, Problem, Result};
-use crate::load::{ArtifactProfile, System};
+use crate::load::{ArtifactProfile, SignedSums, System};
 use crate::yaml::Located;
 
 /// Something to fetch, pinned.
@@ -115,4 +115,28 @@ pub fn urls(
         return Err(Diagnostic::at(own.map_or(name.place, |own| own.place), problem));
     }
     Ok(urls)
+}
+
+/// Where an upstream has signed a version's hashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SumsUrls {
+    /// The list.
+    pub sums: Url,
+    /// Its signature.
+    pub signature: Url,
+    /// The key.
+    pub key: Url,
+}
+
+/// The urls of a version's signed hashes.
+///
+/// # Errors
+/// One has an unknown word in it, or is none.
+pub fn sums_urls(signed: &Located<SignedSums>, version: &Version) -> Result<SumsUrls> {
+    let url = |text: &str| {
+        let text = expand(text, |word| (word == "version").then(|| version.to_string()));
+        let text = text.map_err(|problem| Diagnostic::at(signed.place, problem))?;
+        Url::new(&text).map_err(|e| Diagnostic::at(signed.place, Problem::Value { message: e.to_string() }))
+    };
+    Ok(SumsUrls { sums: url(&signed.sums)?, signature: url(&signed.signature)?, key: url(&signed.key)? })
 }

@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
-pub use artifact::{Artifact, Pin, urls};
+pub use artifact::{Artifact, Pin, SumsUrls, sums_urls, urls};
 pub use parts::{PlannedComponent, PlannedFile};
 pub use plan::{AptSource, HostPlan, Subject};
 pub use values::{SECRET_VALUES, Values};
