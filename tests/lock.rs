@@ -2,13 +2,19 @@
 
 mod fixture;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fixture::server::Server;
 use fixture::{Ran, Workplace};
+use genhost::cluster::{Arch, ArtifactName, ImageDigest, PackageName, Sha256, SystemName, Url, Version};
+use genhost::diagnostic::Sources;
+use genhost::lock::{Lock, LockedFile, LockedPackage, LockedSystem};
 use genhost::result::sha256;
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
 
 /// A cluster whose consul is a file of a server.
 struct Locked {
@@ -310,4 +316,77 @@ fn a_lock_that_is_killed_at_any_moment_leaves_the_old_one_whole() {
     run(&workplace, &update).stdout_of_success();
     let lock = std::fs::read_to_string(workplace.path("genhost.lock")).expect("a lock");
     assert!(lock.contains(&sha256(b"another client")), "{lock}");
+}
+
+/// Words that look like something else in YAML, and others.
+fn locks() -> impl Strategy<Value = Lock> {
+    let version = || {
+        let plain = "[A-Za-z0-9.+~_:-]{1,64}";
+        let odd = prop_oneof![
+            Just("1.22"),
+            Just("1e3"),
+            Just("0x1f"),
+            Just("~"),
+            Just("null"),
+            Just("yes"),
+            Just("-"),
+            Just("1:30"),
+            Just(":"),
+            Just("2026-11-25"),
+            Just(".inf"),
+            Just("0777"),
+            Just("1_000"),
+        ];
+        prop_oneof![plain, odd.prop_map(str::to_owned)].prop_map(|text| Version::new(&text).expect("a version"))
+    };
+    let artifact = || "[a-z][a-z0-9_]{0,20}".prop_map(|text| ArtifactName::new(&text).expect("a name"));
+    let hash = || "([0-9]{64}|[0-9a-f]{64}|[0-9]e[0-9]{62})".prop_map(|text| Sha256::new(&text).expect("a hash"));
+    let url = || r"https?://[a-z0-9][!#-&(-\[\]-~]{0,40}".prop_map(|text| Url::new(&text).expect("a url"));
+    let arch =
+        || prop_oneof![Just("all"), Just("amd64"), Just("arm64")].prop_map(|text| Arch::new(text).expect("an arch"));
+    let text = || "[ -~]{0,40}";
+    let file = (hash(), any::<u32>(), vec(url(), 0..3)).prop_map(|(sha256, size, urls)| LockedFile {
+        sha256,
+        size: size.into(),
+        urls,
+    });
+    let name = prop_oneof!["[a-z0-9][a-z0-9+.-]{1,20}", Just("no".to_owned()), Just("1e3".to_owned())]
+        .prop_map(|text| PackageName::new(&text).expect("a package"));
+    let package =
+        (name, version(), arch(), any::<u32>(), hash(), url()).prop_map(|(name, version, arch, size, sha256, url)| {
+            LockedPackage { name, version, arch, size: size.into(), sha256, url }
+        });
+    let system = (any::<u32>(), vec(text(), 0..3), vec(text(), 0..3), vec(package, 0..4)).prop_map(
+        |(date, sources, asked, packages)| {
+            let packages: BTreeMap<_, _> =
+                packages.into_iter().map(|package| (package.name.clone(), package)).collect();
+            LockedSystem { date: date.into(), sources, asked, packages: packages.into_values().collect() }
+        },
+    );
+    let system_name = "[a-z0-9][a-z0-9.-]{0,10}".prop_map(|text| SystemName::new(&text).expect("a system"));
+    let digest = hash().prop_map(|hash| ImageDigest::new(&format!("sha256:{hash}")).expect("a digest"));
+    (
+        btree_map(artifact(), btree_map(version(), btree_map(arch(), file, 1..3), 1..3), 0..3),
+        btree_map(artifact(), btree_map(version(), digest, 1..3), 0..2),
+        btree_map(system_name, btree_map(arch(), system, 1..3), 0..3),
+    )
+        .prop_map(|(artifacts, images, systems)| Lock { artifacts, images, systems })
+}
+
+proptest! {
+    #[test]
+    fn a_lock_is_read_as_it_was_written_and_no_byte_of_it_can_change(lock in locks(), at in any::<prop::sample::Index>()) {
+        let text = lock.text().expect("a text");
+        let parse = |text: &str| {
+            let mut sources = Sources::default();
+            let source = sources.add("genhost.lock", text);
+            Lock::parse(&sources, source)
+        };
+        prop_assert_eq!(parse(&text), Ok(lock.clone()));
+        let body = text.split_once("\nsha256: ").expect("a hash").1;
+        let mut bytes = text.clone().into_bytes();
+        let at = bytes.len() - 1 - at.index(body.len());
+        bytes[at] = if bytes[at] == b'x' { b'y' } else { b'x' };
+        prop_assert!(parse(&String::from_utf8(bytes).expect("text")).is_err());
+    }
 }
