@@ -288,6 +288,26 @@ fn an_archive_whose_signature_is_wrong_or_that_is_away_is_told_and_leaves_the_lo
 }
 
 #[test]
+fn a_full_disk_is_told_and_the_next_run_goes_on() {
+    let this = Locked::new(SWARM_MODE);
+    std::fs::create_dir(this.workplace.path("cache")).expect("a folder");
+    let genhost = env!("CARGO_BIN_EXE_genhost");
+    let script =
+        format!("mount -t tmpfs -o size=256k none cache && exec {genhost} lock --set vpn.endpoint=203.0.113.10");
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-euc", &script])
+        .current_dir(&this.workplace)
+        .env("XDG_CACHE_HOME", this.workplace.path("cache"))
+        .output()
+        .expect("unshare");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("No space left on device"), "{told}");
+    assert!(!this.workplace.path("genhost.lock").exists());
+    this.genhost(&["lock"]).stdout_of_success();
+}
+
+#[test]
 fn a_lock_that_is_killed_at_any_moment_leaves_the_old_one_whole() {
     let (workplace, _server) = unknown();
     let start = Instant::now();
