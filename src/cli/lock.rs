@@ -1,6 +1,7 @@
 //! `genhost lock`: pins everything that the hosts of a cluster fetch.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::Outcome;
@@ -22,14 +23,17 @@ use crate::yaml::Located;
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
     let mut catalogue = session.profiles(&arguments.input).map_err(|fault| vec![fault])?;
-    let old = session.lock(&arguments.input).map_err(|fault| vec![fault])?;
+    let path = lock_path(&arguments.input);
+    // One that is to be made, under a name of its own too.
+    let is_new = path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    let old = if is_new { Ok(Lock::default()) } else { session.lock(&arguments.input) };
+    let old = old.map_err(|fault| vec![fault])?;
     let kept = old.clone().without(&arguments.update).map_err(one)?;
     let arches = arches(arguments, &old);
     catalogue.pin(&whole(&kept, &arches));
     let mut cluster = session.cluster(&arguments.input, &catalogue)?;
     // From where everything is for those who have the internet.
     cluster.mirror = None;
-    let path = lock_path(&arguments.input);
     if arguments.check {
         let wanted = Wanted::of(&catalogue, &cluster).map_err(|fault| vec![fault])?;
         let stale = wanted.missing(&old, &catalogue, &arches).chain(wanted.superfluous(&old));
@@ -41,7 +45,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let keys = arguments.key.iter().cloned().collect();
     let new = locking.run(&keys).map_err(|fault| vec![fault])?;
     let text = new.text().map_err(one)?;
-    if new == old && path.is_file() {
+    if new == old && !is_new {
         eprintln!("`{}` pins everything already", path.display());
         return Ok(());
     }

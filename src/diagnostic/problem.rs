@@ -194,7 +194,7 @@ pub enum Problem {
     LockEdited,
     #[error("`{path}` is stale: {what}")]
     LockStale { path: String, what: String },
-    #[error("`{name}` is in no lock of this cluster")]
+    #[error("`{name}` is not in this lock")]
     NotLocked { name: String, known: Vec<String> },
     #[error("`{path}` holds another key: {found}, not {expected}")]
     WrongKey { path: String, expected: String, found: String },
