@@ -367,3 +367,25 @@ fn no_user_data_of_a_role_of_the_articles_stack_is_over_16_kib() {
     let over: Vec<_> = sizes.iter().filter(|(_, bytes)| *bytes > 16 << 10).collect();
     assert!(over.is_empty(), "{over:?}");
 }
+
+/// A key in user-data is the one whose fingerprint stands beside it, and nothing else.
+#[test]
+fn gpg_finds_the_key_of_every_source_to_be_what_it_is_called() {
+    let mut keys = 0;
+    for host in Host::all() {
+        for source in host.tree["apt"].as_object().expect("sources").values() {
+            let Some(key) = source["key"].as_str() else { continue };
+            host.workplace.write("key.asc", key);
+            let home = host.workplace.path("gnupg");
+            std::fs::create_dir_all(&home).expect("a folder");
+            let home = home.display().to_string();
+            let arguments = ["--homedir", &home, "--with-colons", "--show-keys", "key.asc"];
+            let listed = text(&run("gpg", &arguments, host.workplace.as_ref()));
+            let primary = listed.lines().skip_while(|line| !line.starts_with("pub:")).nth(1).expect("a key");
+            assert_eq!(primary, format!("fpr:::::::::{}:", source["keyid"].as_str().expect("a fingerprint")));
+            assert_eq!(listed.matches("pub:").count(), 1, "{listed}");
+            keys += 1;
+        }
+    }
+    assert!(keys > 0, "no golden host has a key in its user-data");
+}

@@ -19,7 +19,16 @@ pub struct Source {
     /// What follows `deb` in sources.list, without options.
     pub line: String,
     /// Whose signatures count.
-    pub keyring: PathBuf,
+    pub keyring: Keyring,
+}
+
+/// OpenPGP keys, as apt takes them.
+#[derive(Debug, Clone)]
+pub enum Keyring {
+    /// In a file of this machine.
+    File(PathBuf),
+    /// In ASCII armour.
+    Armour(String),
 }
 
 /// Everything that these packages need, from nothing: what every system has comes with them.
@@ -56,7 +65,15 @@ impl State {
         let folder = tempfile::Builder::new().prefix("genhost-apt-").tempdir().map_err(error)?;
         let at = folder.path();
         let mut list = String::new();
-        for Source { line, keyring } in sources {
+        for (number, Source { line, keyring }) in sources.iter().enumerate() {
+            let keyring = match keyring {
+                Keyring::File(path) => path.clone(),
+                Keyring::Armour(text) => {
+                    let path = at.join(format!("{number}.asc"));
+                    std::fs::write(&path, text).map_err(error)?;
+                    path
+                }
+            };
             list += &format!("deb [arch={arch} signed-by={}] {line}\n", keyring.display());
         }
         // apt drops its rights for fetching, and could not read this folder then; what it fetches it checks.

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::Outcome;
-use super::apt::{self, Source};
+use super::apt::{self, Keyring, Source};
 use super::arguments::Lock as Arguments;
 use super::build::{Item, items};
 use super::gpg;
@@ -341,16 +341,21 @@ fn sources(
 ) -> Result<Vec<Source>, Problem> {
     let mut own = Vec::new();
     for (name, source) in &packages.apt {
-        let fingerprint = source.keyid.to_string();
-        let key = keys.get(name).ok_or(Problem::KeyNeeded { source_name: name.to_string(), fingerprint })?;
-        own.push(gpg::key(key, &source.keyid)?);
+        own.push(match (&source.key, keys.get(name)) {
+            (_, Some(path)) => Keyring::File(gpg::key(path, &source.keyid)?),
+            (Some(text), None) => Keyring::Armour(text.clone()),
+            (None, None) => {
+                let fingerprint = source.keyid.to_string();
+                return Err(Problem::KeyNeeded { source_name: name.to_string(), fingerprint });
+            }
+        });
     }
     let keyring = PathBuf::from(&archive.keyring);
     if !keyring.is_file() {
         let package = archive.keyring_package.to_string();
         return Err(Problem::ToolMissing { path: archive.keyring.clone(), package });
     }
-    let of_archive = std::iter::repeat_n(keyring, lines.len() - own.len());
+    let of_archive = std::iter::repeat_n(Keyring::File(keyring), lines.len() - own.len());
     let keyrings = of_archive.chain(own);
     Ok(lines.into_iter().zip(keyrings).map(|(line, keyring)| Source { line, keyring }).collect())
 }

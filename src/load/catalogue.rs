@@ -302,6 +302,8 @@ pub struct AptSource {
     pub source: String,
     /// Fingerprint of its key.
     pub key: Fingerprint,
+    /// The key itself, a file beside the manifest; without it a host asks a key server.
+    pub key_file: Option<Located<String>>,
 }
 
 /// A file of a component.
@@ -391,6 +393,9 @@ impl Catalogue {
             let files = component.files.iter().chain(of_variants);
             templates.extend(files.map(|file| format!("{name}/{}", file.template)));
             templates.insert(format!("{name}/component.yaml"));
+            let sources =
+                component.apt.values().chain(component.variants.values().flat_map(|parts| parts.apt.values()));
+            templates.extend(sources.filter_map(|source| Some(format!("{name}/{}", source.key_file.as_deref()?))));
         }
         let of_profiles = profiles.laid_over().filter(|(path, _)| !is_profile(path));
         let of_templates = self.templates.laid_over().filter(|(path, _)| !templates.contains(*path));

@@ -121,9 +121,11 @@ impl<'a> Selection<'a> {
                 _ => &empty,
             };
             self.packages(&mut selected, component.packages.iter().chain(&variant.packages))?;
+            let component_name = name;
             for (name, source) in component.apt.iter().chain(&variant.apt) {
                 let line = self.expand(&source.source, source.place, &selected.versions)?;
-                selected.apt.insert(name.clone(), AptSource { source: line, keyid: source.key.clone() });
+                let key = source.key_file.as_ref().map(|file| self.key(component_name, file)).transpose()?;
+                selected.apt.insert(name.clone(), AptSource { source: line, keyid: source.key.clone(), key });
             }
             let install = component.choice.as_ref().and_then(|choice| self.cluster.install.get(choice));
             let of_variant = variant.artifacts.iter().map(|name| (name, install.map_or(name.place, |way| way.place)));
@@ -319,6 +321,13 @@ impl<'a> Selection<'a> {
             return Err(Diagnostic::at(own.map_or(vpn.place, |own| own.place), problem));
         }
         Ok(())
+    }
+
+    /// The text of a key beside a component's manifest.
+    fn key(&self, component: &ComponentName, file: &Located<String>) -> Result<String> {
+        let path = format!("{component}/{}", file.value);
+        let text = self.catalogue.templates.get(&path).and_then(|volume| String::from_utf8(volume.bytes.to_vec()).ok());
+        text.ok_or_else(|| Diagnostic::at(file.place, Problem::NoTemplate { path }))
     }
 
     fn expand(&self, text: &str, place: Place, versions: &BTreeMap<ArtifactName, Version>) -> Result<String> {

@@ -47,4 +47,7 @@ pub struct AptSource {
     pub source: String,
     /// Fingerprint of its key.
     pub keyid: Fingerprint,
+    /// The key, in ASCII armour; without it the host asks a key server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
