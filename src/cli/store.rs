@@ -21,6 +21,19 @@ pub struct Store {
     _lock: File,
 }
 
+/// A file to fetch.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// What people call it.
+    pub what: String,
+    /// What it must be.
+    pub sha256: &'a Sha256,
+    /// Length in bytes.
+    pub size: u64,
+    /// Where it is.
+    pub url: &'a Url,
+}
+
 /// Whether a file had to be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fetched {
@@ -103,6 +116,26 @@ impl Store {
             lie.get_or_insert(Problem::WrongHash { what: what.to_owned(), url: url.to_string(), expected, found });
         }
         Err(lie.unwrap_or_else(|| Problem::CannotFetch { what: what.to_owned(), reasons: reasons.join("; ") }))
+    }
+
+    /// Sees to it that all of these are there.
+    ///
+    /// # Errors
+    /// One cannot be had; what was fetched before it stays.
+    pub fn fetch_all(&self, files: &[Wanted]) -> Result<(), Problem> {
+        let mut missing = Vec::new();
+        for file in files {
+            if !self.holds(file.sha256)? {
+                missing.push(file);
+            }
+        }
+        let bar = bar(Some(missing.iter().map(|file| file.size).sum()));
+        for file in missing {
+            bar.set_message(file.what.clone());
+            self.fetch(&file.what, file.sha256, std::slice::from_ref(file.url), &bar)?;
+        }
+        bar.finish_and_clear();
+        Ok(())
     }
 
     /// Fetches a file whose hash nobody knows, from the first of its urls that has one.
