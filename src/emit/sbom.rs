@@ -76,8 +76,10 @@ pub fn sbom(bill: &Bill) -> String {
     let artifacts = artifacts.into_iter().map(|artifact| {
         let Artifact { name, version, sha256, url } = artifact;
         let (quoted_name, version_quoted) = (quoted(name), quoted(version));
-        let purl =
-            format!("pkg:generic/{quoted_name}@{version_quoted}?checksum=sha256:{sha256}&download_url={}", quoted(url));
+        let purl = format!(
+            "pkg:generic/{quoted_name}@{version_quoted}?checksum=sha256:{sha256}&download_url={}",
+            quoted_value(url)
+        );
         component("application", name, version, &purl, sha256, url)
     });
     let components: Vec<Value> = packages.chain(artifacts).collect();
@@ -109,8 +111,17 @@ fn component(kind: &str, name: &str, version: &str, purl: &str, sha256: &str, ur
 
 /// Percent-encoded as a purl wants it: a colon stays as it is.
 fn quoted(text: &str) -> String {
+    encoded(text, b".-_~:")
+}
+
+/// The same of a qualifier, in which a slash stays as it is, too.
+fn quoted_value(text: &str) -> String {
+    encoded(text, b".-_~:/")
+}
+
+fn encoded(text: &str, plain: &[u8]) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b".-_~:".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
             out.push(char::from(byte));
         } else {
             out += &format!("%{byte:02X}");

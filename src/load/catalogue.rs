@@ -105,6 +105,18 @@ pub struct System {
     pub release: String,
     /// `VERSION_CODENAME` in its /etc/os-release.
     pub codename: String,
+    /// What a disk image of it has besides what its host needs; a system without has none.
+    pub image: Option<DiskProfile>,
+}
+
+/// What makes a bootable disk of a system.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskProfile {
+    /// Packages beside the essential ones: kernel, boot loader, cloud-init and the like.
+    pub packages: Vec<String>,
+    /// Lines of its /etc/apt/sources.list; the system's words stand for themselves.
+    pub apt: Vec<String>,
 }
 
 impl System {

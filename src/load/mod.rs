@@ -8,8 +8,8 @@ mod secrets;
 mod shelf;
 
 pub use catalogue::{
-    AptSource, ArtifactProfile, ArtifactVersion, Catalogue, Component, FileEntry, ImageProfile, KeyRules, Parts,
-    Platform, Role, Stack, System,
+    AptSource, ArtifactProfile, ArtifactVersion, Catalogue, Component, DiskProfile, FileEntry, ImageProfile, KeyRules,
+    Parts, Platform, Role, Stack, System,
 };
 pub use cluster::{Override, cluster};
 pub use secrets::{new_secrets, secrets};

@@ -12,6 +12,7 @@ use std::net::Ipv4Addr;
 use sha2::{Digest, Sha256};
 
 pub use artifact::{Artifact, Pin};
+pub(crate) use parts::expand;
 pub use parts::{PlannedComponent, PlannedFile};
 pub use plan::{AptSource, HostPlan, Subject};
 pub use values::{SECRET_VALUES, Values};

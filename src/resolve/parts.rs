@@ -361,7 +361,7 @@ fn planned_file(component: &ComponentName, entry: &Located<FileEntry>, path: Hos
 }
 
 /// Puts words in the place of `{word}`; a brace that starts no word stands for itself.
-pub(super) fn expand(text: &str, word: impl Fn(&str) -> Option<String>) -> Result<String, Problem> {
+pub(crate) fn expand(text: &str, word: impl Fn(&str) -> Option<String>) -> Result<String, Problem> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(open) = rest.find('{') {
