@@ -8,7 +8,8 @@
 //! 4. [`emit`] puts the tree into a format;
 //! 5. [`result`] is what a build of all hosts leaves, and what differs between two of them.
 //!
-//! These are pure: no clock, locale, network or environment. [`cli`] alone touches the world. What is wrong anywhere is
+//! These are pure: no clock, locale, network or environment. [`image`], which builds disks with programs of the machine, and
+//! [`cli`] alone touch the world. What is wrong anywhere is
 //! a [`diagnostic::Diagnostic`].
 
 #![warn(missing_docs)]
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod cluster;
 pub mod diagnostic;
 pub mod emit;
+pub mod image;
 pub mod load;
 pub mod lock;
 pub mod render;

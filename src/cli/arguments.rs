@@ -37,7 +37,7 @@ pub enum Command {
     Mirror(Mirror),
     /// Draw the cluster: hosts, where they stand, who opens which port to whom
     Graph(Graph),
-    /// Write what a host boots from: its NoCloud seed
+    /// Write what a host boots from: its NoCloud seed, or a whole disk
     Image(Image),
     /// Write a Terraform configuration of the hosts at DigitalOcean and Hetzner
     Terraform(Terraform),
@@ -279,6 +279,12 @@ pub struct Image {
     /// What is written
     #[arg(long, value_name = "FORMAT")]
     pub format: ImageFormat,
+    /// A disk without a secret, that serves every host with these packages, each by its own user-data or seed
+    #[arg(long)]
+    pub sealed: bool,
+    /// Build the disk once more, in other surroundings, and compare
+    #[arg(long)]
+    pub check: bool,
     /// Where to
     #[arg(short, long, value_name = "PATH")]
     pub output: PathBuf,
@@ -291,6 +297,10 @@ pub enum ImageFormat {
     Seed,
     /// The seed's files in a folder
     Dir,
+    /// A bootable disk of the packages that genhost.lock pins, sector by sector
+    Raw,
+    /// The same, compressed, for QEMU and clouds
+    Qcow2,
 }
 
 #[derive(Debug, Args)]

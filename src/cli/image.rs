@@ -1,12 +1,25 @@
 //! `genhost image`: what a host boots from, as files.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::Digest;
+
 use super::Outcome;
 use super::arguments::{Image, ImageFormat};
 use super::fleet::Fleet;
 use super::output::{self, Readers};
-use super::session::Session;
+use super::session::{Session, lock_path};
+use super::store::{Store, Wanted, bar, hash_of};
+use crate::cluster::{Arch, Sha256};
 use crate::diagnostic::{Diagnostic, Problem};
+use crate::emit::disk::{ARCHITECTURE, Seed};
+use crate::emit::sbom::{self, Bill};
 use crate::emit::seed;
+use crate::image::{Contents, Deb, Format, Recipe, build, profile};
+use crate::lock::{Lock, LockedSystem};
+use crate::render::HostTree;
 
 /// Writes the image of one host.
 pub fn run(session: &mut Session, arguments: &Image) -> Outcome {
@@ -15,21 +28,155 @@ pub fn run(session: &mut Session, arguments: &Image) -> Outcome {
     let host = fleet.cluster.host(&arguments.host).map_err(one)?;
     let trees = fleet.trees(&mut session.sources, [host])?;
     let at_host = |problem: Problem| vec![Diagnostic::at(host.name.place, problem)];
+    let format = match arguments.format {
+        ImageFormat::Raw => Some(Format::Raw),
+        ImageFormat::Qcow2 => Some(Format::Qcow2),
+        ImageFormat::Seed | ImageFormat::Dir => None,
+    };
+    if format.is_none() && (arguments.sealed || arguments.check) {
+        return Err(one(Problem::NotADisk));
+    }
     for tree in &trees {
-        match arguments.format {
-            ImageFormat::Seed => {
-                let image = seed::image(tree).map_err(at_host)?;
-                session.save_secrets().map_err(|fault| vec![fault])?;
-                session.spare_inputs(&arguments.output).map_err(one)?;
-                output::replace(&arguments.output, &image, Readers::Owner).map_err(one)?;
-            }
-            ImageFormat::Dir => {
-                let files = seed::files(tree).map_err(at_host)?;
-                session.save_secrets().map_err(|fault| vec![fault])?;
-                output::replace_folder(&arguments.output, &files, &seed::FILES, Readers::Owner).map_err(one)?;
-            }
+        if let Some(format) = format {
+            let lock = session.lock(&arguments.input).map_err(|fault| vec![fault])?;
+            session.save_secrets().map_err(|fault| vec![fault])?;
+            session.spare_inputs(&arguments.output).map_err(one)?;
+            disk(arguments, &fleet, tree, &lock, format).map_err(one)?;
+        } else if arguments.format == ImageFormat::Seed {
+            let image = seed::image(tree).map_err(at_host)?;
+            session.save_secrets().map_err(|fault| vec![fault])?;
+            session.spare_inputs(&arguments.output).map_err(one)?;
+            output::replace(&arguments.output, &image, Readers::Owner).map_err(one)?;
+        } else {
+            let files = seed::files(tree).map_err(at_host)?;
+            session.save_secrets().map_err(|fault| vec![fault])?;
+            output::replace_folder(&arguments.output, &files, &seed::FILES, Readers::Owner).map_err(one)?;
         }
     }
     session.note_doubts(&fleet.catalogue, &fleet.cluster, &fleet.secrets);
     Ok(())
+}
+
+/// Builds a disk of what is pinned, fetches what of it is not in the store, and writes a bill of materials beside it.
+fn disk(arguments: &Image, fleet: &Fleet, tree: &HostTree, lock: &Lock, format: Format) -> Result<(), Problem> {
+    let (system, profile) = profile(&fleet.catalogue, &tree.system)?;
+    let contents = if arguments.sealed { Contents::Sealed(tree) } else { Contents::Host(tree) };
+    let stale = |what: String| {
+        let path = lock_path(&arguments.input).display().to_string();
+        Problem::LockStale { path, what: format!("it does not pin {what}") }
+    };
+    let locked = lock.system(&tree.system, &Arch::literal(ARCHITECTURE));
+    let locked = locked.ok_or_else(|| stale(format!("the packages of {} {ARCHITECTURE}", tree.system)))?;
+    for (name, version) in contents.packages(profile) {
+        let asked = version.map_or_else(|| name.clone(), |version| format!("{name}={version}"));
+        if !locked.asked.contains(&asked) {
+            return Err(stale(format!("the package {asked} of {}", tree.system)));
+        }
+    }
+
+    let store = Store::of_user()?;
+    let packages: Vec<Wanted> = locked
+        .packages
+        .iter()
+        .map(|package| {
+            let what = format!("{} {}", package.name, package.version);
+            Wanted { what, sha256: &package.sha256, size: package.size, url: &package.url }
+        })
+        .collect();
+    store.fetch_all(&packages)?;
+    let debs: Vec<Deb> = locked
+        .packages
+        .iter()
+        .map(|package| Deb { path: store.path(&package.sha256), sha256: package.sha256.clone() })
+        .collect();
+    let mut artifacts = BTreeMap::new();
+    let mut fetched = Vec::new();
+    for (name, artifact) in &tree.artifacts {
+        let Some(pin) = artifact.files.get(ARCHITECTURE).or_else(|| artifact.files.get("all")) else { continue };
+        store.fetch(&format!("{name} {}", artifact.version), &pin.sha256, &pin.urls, &bar(None))?;
+        artifacts.insert(pin.sha256.clone(), store.path(&pin.sha256));
+        fetched.extend(pin.urls.first().map(|url| sbom::Artifact {
+            name: name.to_string(),
+            version: artifact.version.to_string(),
+            sha256: pin.sha256.to_string(),
+            url: url.to_string(),
+        }));
+    }
+    let seed = seed_of(contents, locked, &artifacts);
+    let recipe = Recipe { system, profile, contents, packages: &debs, artifacts: &artifacts, epoch: locked.date, seed, format };
+    let installed = build(&recipe, &arguments.output, &|line| eprintln!("{line}"))?;
+    // Another build waits for nobody who has what it needs.
+    drop(store);
+    if arguments.check {
+        again(arguments)?;
+    }
+    let packages: Vec<sbom::Package> = locked
+        .packages
+        .iter()
+        .filter(|package| installed.contains(package.name.as_str()))
+        .map(|package| sbom::Package {
+            name: package.name.to_string(),
+            version: package.version.to_string(),
+            architecture: package.arch.to_string(),
+            sha256: package.sha256.to_string(),
+            url: package.url.to_string(),
+        })
+        .collect();
+    let name = if arguments.sealed { tree.system.to_string() } else { arguments.host.to_string() };
+    let bill = Bill {
+        name: &name,
+        distribution: &system.distribution,
+        release: &system.release,
+        packages: &packages,
+        artifacts: &fetched,
+    };
+    let mut beside = arguments.output.clone().into_os_string();
+    beside.push(".cdx.json");
+    output::replace(Path::new(&beside), sbom::sbom(&bill).as_bytes(), Readers::Everyone)
+}
+
+/// What a disk's identifiers are made of: all that it is made of.
+fn seed_of(contents: Contents, locked: &LockedSystem, artifacts: &BTreeMap<Sha256, PathBuf>) -> Seed {
+    let mut text = format!("{}\n", locked.date);
+    for package in &locked.packages {
+        text += &format!("{}\n", package.sha256);
+    }
+    for sha256 in artifacts.keys() {
+        text += &format!("{sha256}\n");
+    }
+    match contents {
+        Contents::Host(tree) => text += &format!("host {}\n", tree.id()),
+        Contents::Sealed(tree) => text += &format!("sealed {:?}\n", tree.packages.keys()),
+        Contents::Base => text += "base\n",
+    }
+    Seed(sha2::Sha256::digest(text).into())
+}
+
+/// Builds the same disk where nothing is the same, and compares.
+fn again(arguments: &Image) -> Result<(), Problem> {
+    let parent = match arguments.output.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let error = |reason: String| Problem::Unwritable { path: "a second build".to_owned(), reason };
+    let place = tempfile::Builder::new().prefix(".genhost-").tempdir_in(parent).map_err(|e| error(e.to_string()))?;
+    let place_path = std::path::absolute(place.path()).map_err(|e| error(e.to_string()))?;
+    let program = std::env::current_exe().map_err(|e| error(e.to_string()))?;
+    let second = place_path.join("again");
+    let format = if arguments.format == ImageFormat::Raw { "raw" } else { "qcow2" };
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(program);
+    command.args(["image", "--host", arguments.host.as_str(), "--format", format, "-o"]).arg(&second);
+    command.args(arguments.sealed.then_some("--sealed")).args(arguments.input.absolute());
+    command.envs([("TZ", "Pacific/Chatham"), ("LC_ALL", "tr_TR.UTF-8"), ("TMPDIR", "/var/tmp"), ("USER", "nobody")]);
+    let output = command.output().map_err(|e| error(e.to_string()))?;
+    if !output.status.success() {
+        return Err(error(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    let (one, two) = (hash_of(&arguments.output)?.0, hash_of(&second)?.0);
+    if one == two {
+        eprintln!("built twice, the same: sha256 {one}");
+        return Ok(());
+    }
+    Err(Problem::NotReproducible { first: format!("sha256 {one} and {two}"), all: 1 })
 }

@@ -111,7 +111,16 @@ impl Wanted {
         for item in items(catalogue, cluster) {
             wanted.add(needs(catalogue, cluster, &item.subject).map_err(|fault| fault.or_at(item.place))?);
         }
+        wanted.add_disks(catalogue);
         Ok(wanted)
+    }
+
+    /// What disk images of the hosts' systems have besides.
+    fn add_disks(&mut self, catalogue: &Catalogue) {
+        for (name, packages) in &mut self.systems {
+            let disk = catalogue.systems.get(name).and_then(|system| system.image.as_ref());
+            packages.asked.extend(disk.into_iter().flat_map(|disk| &disk.packages).map(ToString::to_string));
+        }
     }
 
     fn add(&mut self, needs: Needs) {
@@ -210,6 +219,7 @@ impl Locking<'_> {
         for item in items(&self.catalogue, self.cluster) {
             wanted.add(self.needs(&item)?);
         }
+        wanted.add_disks(&self.catalogue);
         // Whose keys are missing is told before anything is fetched.
         let mut questions = Vec::new();
         for (name, packages) in &wanted.systems {

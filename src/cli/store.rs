@@ -240,7 +240,7 @@ pub fn bar(bytes: Option<u64>) -> ProgressBar {
 }
 
 /// A file's hash and length.
-fn hash_of(path: &Path) -> Result<(Sha256, u64), Problem> {
+pub fn hash_of(path: &Path) -> Result<(Sha256, u64), Problem> {
     let mut hasher = sha2::Sha256::new();
     let length = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
     let length = length.map_err(|error| unreadable(path, &error))?;

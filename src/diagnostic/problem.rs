@@ -135,6 +135,18 @@ pub enum Problem {
     #[error("no host known by name manages the Swarm, so nobody begins it")]
     NobodyBegins,
 
+    // Disk images
+    #[error("--sealed and --check are for disks, and this format is none")]
+    NotADisk,
+    #[error("{program} {found} is too old to make disk images that are the same every time: {needed} is needed")]
+    ProgramTooOld { program: &'static str, found: String, needed: &'static str, package: &'static str },
+    #[error("{what}: {program} failed ({status}){}", said.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    ProgramFailed { what: &'static str, program: &'static str, status: String, said: Vec<String> },
+    #[error("there are no disk images of {system}")]
+    NoDiskImage { system: String, able: Vec<String> },
+    #[error("`{artifact}` has no file for {architecture}, or it was not fetched")]
+    NoArtifactFile { artifact: String, architecture: &'static str },
+
     // Parts
     #[error("nothing chooses a variant of `{choice}` on {system}")]
     NoChoice { choice: String, system: String },
@@ -350,6 +362,15 @@ impl Problem {
             Self::NoImage { platform, system } => {
                 format!("add `images: {{{system}: …}}` to profiles/platforms/{platform}.yaml, or take another `os`")
             }
+            Self::NotADisk => "say `--format raw` or `--format qcow2`".into(),
+            Self::ProgramTooOld { package, .. } => {
+                format!("Debian 13 has a newer {package}, and Debian 12 has it in bookworm-backports")
+            }
+            Self::NoDiskImage { able, .. } => format!(
+                "there are of {}; another gets `image: {{packages: […]}}` in profiles/systems",
+                list(able)
+            ),
+            Self::NoArtifactFile { .. } => "pin its sha256 under `artifacts` in cluster.yaml, and `genhost lock`".into(),
             Self::NetworksOverlap { key, .. } => format!("say another network, as with `--set {key}=10.77.0.0/16`"),
             Self::RangeBackwards { .. } => "`first` is the lower address".into(),
             Self::AddressOutside { first, last, .. } | Self::RangeOutside { first, last, .. } => {
@@ -454,6 +475,7 @@ impl Problem {
             | Self::NotInSums { .. }
             | Self::ToolFailed { .. }
             | Self::ToolMisread { .. }
+            | Self::ProgramFailed { .. }
             | Self::Unwritable { .. }
             | Self::Emit { .. } => return None,
         };

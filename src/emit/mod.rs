@@ -2,12 +2,15 @@
 //! in [`FORMATS`].
 
 mod cloud_config;
+pub mod disk;
 pub mod graph;
 mod gzip;
 mod iso9660;
 mod json;
+pub mod sbom;
 pub mod seed;
 pub mod terraform;
+mod uuid;
 mod vagrant;
 
 use crate::diagnostic::Problem;

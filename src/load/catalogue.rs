@@ -108,6 +108,16 @@ pub struct System {
     pub codename: String,
     /// Where its packages are.
     pub archive: Archive,
+    /// What a disk image of it has besides what its host needs; a system without has none.
+    pub image: Option<DiskProfile>,
+}
+
+/// What makes a bootable disk of a system.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskProfile {
+    /// Packages beside the essential ones: kernel, boot loader, cloud-init and the like.
+    pub packages: Vec<PackageName>,
 }
 
 /// A distribution's archive of packages.

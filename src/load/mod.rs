@@ -8,8 +8,8 @@ mod secrets;
 mod shelf;
 
 pub use catalogue::{
-    AptSource, Archive, ArtifactProfile, ArtifactVersion, Catalogue, Component, FileEntry, ImageProfile, KeyRules,
-    Parts, Platform, Role, SignedSums, Stack, System,
+    AptSource, Archive, ArtifactProfile, ArtifactVersion, Catalogue, Component, DiskProfile, FileEntry, ImageProfile,
+    KeyRules, Parts, Platform, Role, SignedSums, Stack, System,
 };
 pub use cluster::{Override, cluster};
 pub use secrets::{new_secrets, secrets};
