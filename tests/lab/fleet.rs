@@ -58,6 +58,32 @@ impl Recipe {
     }
 }
 
+/// The built-in cluster, as genhost prints it in a directory that was empty: without a cluster.yaml, and with the secrets that the
+/// first command makes.
+pub struct BuiltIn {
+    workplace: Workplace,
+    /// The Consul that it pins cannot be downloaded here; the lab's takes that place.
+    consul: String,
+}
+
+impl BuiltIn {
+    /// The directory.
+    pub fn new(artifacts: &Artifacts) -> Self {
+        Self { workplace: Workplace::empty(), consul: format!("artifacts.consul={}", artifacts.pin("consul.zip")) }
+    }
+
+    /// What `genhost` prints for these arguments, Consul included.
+    pub fn print_for_the_world(&self, arguments: &[&str]) -> String {
+        self.workplace.genhost(arguments).stdout_of_success()
+    }
+
+    /// The same with the lab's Consul.
+    pub fn print(&self, arguments: &[&str]) -> String {
+        let consul = ["--set", "versions.consul=1.8.7", "--set", &self.consul];
+        self.print_for_the_world(&[arguments, &consul].concat())
+    }
+}
+
 /// A host of the cluster.
 pub struct Host {
     pub machine: Machine,

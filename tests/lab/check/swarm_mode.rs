@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::fixture::Workplace;
+use crate::fleet::BuiltIn;
 use crate::internet::Site;
 use crate::lab::{Check, Lab, never};
 use crate::machine::Machine;
@@ -47,15 +47,9 @@ fn but_for_consul(user_data: &str) -> Vec<&str> {
 }
 
 fn run(lab: &Lab) -> String {
-    // In an empty directory the cluster is the built-in one, and the first command makes its secrets.
-    let workplace = Workplace::empty();
-    let printed = workplace.genhost(["--role", "manager"]).stdout_of_success();
-    // Its Consul cannot be downloaded here; the lab's takes that place.
-    let consul = format!("artifacts.consul={}", lab.artifacts.pin("consul.zip"));
-    let print = |arguments: &[&str]| {
-        let consul = ["--set", "versions.consul=1.8.7", "--set", &consul];
-        workplace.genhost([arguments, &consul].concat()).stdout_of_success()
-    };
+    let cluster = BuiltIn::new(&lab.artifacts);
+    let printed = cluster.print_for_the_world(&["--role", "manager"]);
+    let print = |arguments: &[&str]| cluster.print(arguments);
     let role_manager = print(&["--role", "manager"]);
     assert_eq!(but_for_consul(&role_manager), but_for_consul(&printed), "more than Consul differs");
 
