@@ -365,12 +365,14 @@ impl Resolver<'_> {
             Label::Host(name) => Label::ConsulHost(name.clone()),
             other => other.clone(),
         };
-        let is_server = self.host.is_vpn_server;
+        let declares = self.host.is_vpn_server;
+        // A leader makes the token that its own configuration names, and any server may be the first to lead.
+        let manages = declares || self.host.consul == ConsulRole::Server;
         Ok(values::AclValues {
             token: self.secrets.token(&own),
-            management: is_server.then(|| self.secrets.token(&Label::ConsulManagement)),
-            policies: is_server.then(|| acl::policies(rules)),
-            tokens: is_server.then(|| self.tokens(rules)).transpose()?,
+            management: manages.then(|| self.secrets.token(&Label::ConsulManagement)),
+            policies: declares.then(|| acl::policies(rules)),
+            tokens: declares.then(|| self.tokens(rules)).transpose()?,
         })
     }
 

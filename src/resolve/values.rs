@@ -280,10 +280,10 @@ pub struct ConsulValues {
 pub struct AclValues {
     /// The host's own token.
     pub token: String,
-    /// The token that may everything: the vpn-server's alone, as is what follows.
+    /// The token that may everything: Consul's servers', which keep all tokens anyway, and the vpn-server's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub management: Option<String>,
-    /// Policies.
+    /// Policies: the vpn-server's alone, as is what follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policies: Option<Vec<PolicyValues>>,
     /// Everybody's tokens.

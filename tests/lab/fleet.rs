@@ -7,6 +7,7 @@ use crate::artifacts::{Artifacts, BUSYBOX};
 use crate::fixture::{SECRETS, Workplace};
 use crate::internet::Site;
 use crate::machine::Machine;
+use crate::resolver::NAME;
 
 /// Public address of the vpn-server.
 pub const ENDPOINT: &str = "203.0.113.10";
@@ -21,31 +22,17 @@ impl Recipe {
     pub fn classic(artifacts: &Artifacts) -> Self {
         let built_in =
             include_str!("../../profiles/clusters/classic.yaml").replace("os: ubuntu-22.04", "os: debian-11");
-        let mut recipe = Self::new(artifacts, &built_in.replace("vpn.example.com", ENDPOINT));
-        if artifacts.has_swarm {
-            recipe = recipe.change(|text| format!("{text}  swarm: {}\n", artifacts.pin("swarm.tar")));
-        }
-        recipe
-    }
-
-    /// The built-in cluster of the stack swarm-mode by other names and with an endpoint of its own.
-    pub fn swarm_mode(artifacts: &Artifacts, endpoint: &str) -> Self {
-        let built_in = include_str!("../../profiles/clusters/swarm-mode.yaml").replace("vpn.example.com", endpoint);
-        Self::new(
-            artifacts,
-            &built_in.replace("  swarm-local:", "  mode-local:").replace("  swarm-node", "  mode-node"),
-        )
-    }
-
-    fn new(artifacts: &Artifacts, cluster: &str) -> Self {
-        let workplace = Workplace::new();
-        workplace.write("secrets.yaml", format!("{SECRETS}own:\n  vpn/user/user: something\n  vpn/psk: sharedkey\n"));
-        let pins = format!(
+        let mut pins = format!(
             "install: {{consul: zip}}\nversions: {{consul: 1.8.7}}\nartifacts:\n  consul: {}\nimages:\n  busybox: {}\n",
             artifacts.pin("consul.zip"),
             artifacts.pin("busybox.tar"),
         );
-        workplace.write("cluster.yaml", cluster.to_owned() + &pins);
+        if artifacts.has_swarm {
+            pins += &format!("  swarm: {}\n", artifacts.pin("swarm.tar"));
+        }
+        let workplace = Workplace::new();
+        workplace.write("secrets.yaml", format!("{SECRETS}own:\n  vpn/user/user: something\n  vpn/psk: sharedkey\n"));
+        workplace.write("cluster.yaml", built_in.replace(NAME, ENDPOINT) + &pins);
         Self { workplace }
     }
 
@@ -68,6 +55,32 @@ impl Recipe {
         let stranger = self.change(str::to_owned);
         std::fs::remove_file(stranger.workplace.path("secrets.yaml")).expect("secrets");
         stranger
+    }
+}
+
+/// The built-in cluster, as genhost prints it in a directory that was empty: without a cluster.yaml, and with the secrets that the
+/// first command makes.
+pub struct BuiltIn {
+    workplace: Workplace,
+    /// The Consul that it pins cannot be downloaded here; the lab's takes that place.
+    consul: String,
+}
+
+impl BuiltIn {
+    /// The directory.
+    pub fn new(artifacts: &Artifacts) -> Self {
+        Self { workplace: Workplace::empty(), consul: format!("artifacts.consul={}", artifacts.pin("consul.zip")) }
+    }
+
+    /// What `genhost` prints for these arguments, Consul included.
+    pub fn print_for_the_world(&self, arguments: &[&str]) -> String {
+        self.workplace.genhost(arguments).stdout_of_success()
+    }
+
+    /// The same with the lab's Consul.
+    pub fn print(&self, arguments: &[&str]) -> String {
+        let consul = ["--set", "versions.consul=1.8.7", "--set", &self.consul];
+        self.print_for_the_world(&[arguments, &consul].concat())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::sandbox::{Daemon, folder, run};
 
 /// Where the lab's artifacts are served, and everybody's router.
 pub const ROUTER: &str = "203.0.113.1";
-/// What hosts have as their resolver; nobody answers there.
+/// What hosts have as their resolver.
 pub const RESOLVER: &str = "203.0.113.53";
 /// Where clouds tell a host its user-data.
 pub const METADATA: &str = "169.254.169.254";

@@ -8,6 +8,7 @@ use crate::fetchers::Fetchers;
 use crate::fleet::{Fleet, Recipe};
 use crate::internet::Internet;
 use crate::machine::Machine;
+use crate::resolver;
 use crate::sandbox::folder;
 
 /// One thing that must hold.
@@ -39,10 +40,11 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// An internet with nobody on it but a server of artifacts.
+    /// An internet with nobody on it but a server of artifacts and a resolver.
     pub fn new() -> Self {
         let internet = Internet::new();
         let artifacts = Artifacts::serve();
+        resolver::serve();
         let recipe = Recipe::classic(&artifacts);
         Self {
             internet,

@@ -13,6 +13,7 @@ mod internet;
 mod l2tp;
 mod lab;
 mod machine;
+mod resolver;
 mod sandbox;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

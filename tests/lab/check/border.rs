@@ -2,6 +2,7 @@
 
 use crate::internet::{RESOLVER, ROUTER};
 use crate::lab::{Check, Lab, never};
+use crate::resolver::NAME;
 
 pub const CHECK: Check = Check {
     name: "border",
@@ -24,6 +25,8 @@ fn run(lab: &Lab) -> String {
             || [81, 8001, 8002].iter().any(|port| flow.ends_with(&format!("> {ROUTER} {port}")))
             // `speed` measures the link
             || flow == "tcp 203.0.113.11 > 203.0.113.10 5201"
+            // hosts whose endpoint is a name
+            || flow.ends_with(&format!("> {RESOLVER} 53 {NAME}."))
             // Docker asks for a container by name that is not there at the moment
             || flow.contains(&format!("> {RESOLVER} 53 box-"))
             // a host whose image of classic Swarm comes from no archive asks its registry for it

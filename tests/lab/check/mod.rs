@@ -6,6 +6,7 @@ mod artifacts;
 mod boot;
 mod border;
 mod closed;
+mod consul_servers;
 mod l2tp;
 mod link;
 mod middle;
@@ -42,5 +43,6 @@ pub const ALL: &[Check] = &[
     again::CHECK,
     agents::CHECK,
     swarm_mode::CHECK,
+    consul_servers::CHECK,
     border::CHECK,
 ];
