@@ -338,6 +338,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("keys of an acl", "profiles/stacks/probe.yaml", "summary: probe\nacl: {one: {qqqqqqqq: 1}}\n"),
     ("keys of an image", "profiles/stacks/probe.yaml", "summary: probe\nimages: {one: {qqqqqqqq: 1}}\n"),
     ("keys of a system", "profiles/systems/probe.yaml", "qqqqqqqq: 1\n"),
+    ("keys of a disk", "profiles/systems/probe.yaml", "image: {qqqqqqqq: 1}\n"),
     ("keys of an archive", "profiles/systems/probe.yaml", "archive: {qqqqqqqq: 1}\n"),
     ("keys of a platform", "profiles/platforms/probe.yaml", "summary: probe\nqqqqqqqq: 1\n"),
     ("keys of an artifact", "profiles/artifacts/probe.yaml", "summary: probe\nqqqqqqqq: 1\n"),

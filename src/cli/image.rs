@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use sha2::Digest;
+use tempfile::TempDir;
 
 use super::Outcome;
 use super::arguments::{Image, ImageFormat};
@@ -103,12 +104,15 @@ fn disk(arguments: &Image, fleet: &Fleet, tree: &HostTree, lock: &Lock, format: 
         }));
     }
     let seed = seed_of(contents, locked, &artifacts);
-    let recipe = Recipe { system, profile, contents, packages: &debs, artifacts: &artifacts, epoch: locked.date, seed, format };
-    let installed = build(&recipe, &arguments.output, &|line| eprintln!("{line}"))?;
-    // Another build waits for nobody who has what it needs.
+    let recipe =
+        Recipe { system, profile, contents, packages: &debs, artifacts: &artifacts, epoch: locked.date, seed, format };
+    // Everything is there, and nobody else has to wait any longer.
     drop(store);
-    if arguments.check {
-        again(arguments)?;
+    let second = arguments.check.then(|| Second::begin(arguments)).transpose()?;
+    let installed = build(&recipe, &arguments.output, &|line| eprintln!("{line}"))?;
+    if let Some(second) = second {
+        let sha256 = second.compare(&arguments.output)?;
+        eprintln!("built twice, the same: sha256 {sha256}");
     }
     let packages: Vec<sbom::Package> = locked
         .packages
@@ -147,36 +151,56 @@ fn seed_of(contents: Contents, locked: &LockedSystem, artifacts: &BTreeMap<Sha25
     match contents {
         Contents::Host(tree) => text += &format!("host {}\n", tree.id()),
         Contents::Sealed(tree) => text += &format!("sealed {:?}\n", tree.packages.keys()),
-        Contents::Base => text += "base\n",
     }
     Seed(sha2::Sha256::digest(text).into())
 }
 
-/// Builds the same disk where nothing is the same, and compares.
-fn again(arguments: &Image) -> Result<(), Problem> {
-    let parent = match arguments.output.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let error = |reason: String| Problem::Unwritable { path: "a second build".to_owned(), reason };
-    let place = tempfile::Builder::new().prefix(".genhost-").tempdir_in(parent).map_err(|e| error(e.to_string()))?;
-    let place_path = std::path::absolute(place.path()).map_err(|e| error(e.to_string()))?;
-    let program = std::env::current_exe().map_err(|e| error(e.to_string()))?;
-    let second = place_path.join("again");
-    let format = if arguments.format == ImageFormat::Raw { "raw" } else { "qcow2" };
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(program);
-    command.args(["image", "--host", arguments.host.as_str(), "--format", format, "-o"]).arg(&second);
-    command.args(arguments.sealed.then_some("--sealed")).args(arguments.input.absolute());
-    command.envs([("TZ", "Pacific/Chatham"), ("LC_ALL", "tr_TR.UTF-8"), ("TMPDIR", "/var/tmp"), ("USER", "nobody")]);
-    let output = command.output().map_err(|e| error(e.to_string()))?;
-    if !output.status.success() {
-        return Err(error(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+/// The same disk, built at the same time where nothing else is the same.
+struct Second {
+    place: TempDir,
+    child: Child,
+}
+
+impl Second {
+    fn begin(arguments: &Image) -> Result<Self, Problem> {
+        let error = |error: std::io::Error| unfinished(error.to_string());
+        let parent = match arguments.output.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let place = tempfile::Builder::new().prefix(".genhost-").tempdir_in(parent).map_err(error)?;
+        let format = if arguments.format == ImageFormat::Raw { "raw" } else { "qcow2" };
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(std::env::current_exe().map_err(error)?);
+        command
+            .args(["image", "--host", arguments.host.as_str(), "--format", format, "-o"])
+            .arg(place.path().join("disk"));
+        command.args(arguments.sealed.then_some("--sealed")).args(arguments.input.absolute());
+        command.envs([
+            ("TZ", "Pacific/Chatham"),
+            ("LC_ALL", "tr_TR.UTF-8"),
+            ("TMPDIR", "/var/tmp"),
+            ("USER", "nobody"),
+        ]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(error)?;
+        Ok(Self { place, child })
     }
-    let (one, two) = (hash_of(&arguments.output)?.0, hash_of(&second)?.0);
-    if one == two {
-        eprintln!("built twice, the same: sha256 {one}");
-        return Ok(());
+
+    /// Waits for it, and gives the hash that it shares with the first.
+    fn compare(self, first: &Path) -> Result<Sha256, Problem> {
+        let output = self.child.wait_with_output().map_err(|error| unfinished(error.to_string()))?;
+        if !output.status.success() {
+            return Err(unfinished(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        }
+        let (one, two) = (hash_of(first)?.0, hash_of(&self.place.path().join("disk"))?.0);
+        if one == two {
+            Ok(one)
+        } else {
+            Err(Problem::NotReproducible { first: format!("sha256 {one} and {two}"), all: 1 })
+        }
     }
-    Err(Problem::NotReproducible { first: format!("sha256 {one} and {two}"), all: 1 })
+}
+
+fn unfinished(reason: String) -> Problem {
+    Problem::Unwritable { path: "a second disk".to_owned(), reason }
 }

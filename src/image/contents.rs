@@ -42,9 +42,7 @@ pub(super) fn write(surroundings: &Surroundings, recipe: &Recipe) -> Result<Path
     tar.text(&format!("{OWN}/early.cfg"), &disk::early_configuration(&recipe.seed))?;
     let platforms = PLATFORMS.map(|(platform, modules)| format!("{platform} {MODULES} {modules}\n")).concat();
     tar.text(&format!("{OWN}/platforms"), &platforms)?;
-    if let Some(tree) = recipe.contents.tree() {
-        tar.host(tree, recipe)?;
-    }
+    tar.host(recipe.contents.tree(), recipe)?;
     if let Contents::Host(tree) = recipe.contents {
         tar.folder(SEED, 0o700)?;
         for (name, bytes) in seed::files(tree)? {

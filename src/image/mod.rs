@@ -51,8 +51,6 @@ pub struct Recipe<'a> {
 /// What is on a disk besides its system.
 #[derive(Debug, Clone, Copy)]
 pub enum Contents<'a> {
-    /// Nothing: cloud-init does at the first boot what it does on any image.
-    Base,
     /// The packages and artifacts of a host, and nothing else of it, no secret above all. It serves every host with the same
     /// ones, each by its own user-data.
     Sealed(&'a HostTree),
@@ -62,17 +60,16 @@ pub enum Contents<'a> {
 
 impl<'a> Contents<'a> {
     /// The host that it is made for.
-    fn tree(self) -> Option<&'a HostTree> {
+    fn tree(self) -> &'a HostTree {
         match self {
-            Self::Base => None,
-            Self::Sealed(tree) | Self::Host(tree) => Some(tree),
+            Self::Sealed(tree) | Self::Host(tree) => tree,
         }
     }
 
     /// What apt is to install besides the essential packages, with the version where one is pinned: what a lock has to be of.
     pub fn packages(self, profile: &DiskProfile) -> BTreeMap<String, Option<String>> {
         let mut all: BTreeMap<_, _> = profile.packages.iter().map(|name| (name.to_string(), None)).collect();
-        all.extend(self.tree().into_iter().flat_map(|tree| tree.packages.clone()));
+        all.extend(self.tree().packages.clone());
         all
     }
 }
@@ -117,7 +114,7 @@ pub fn profile<'a>(catalogue: &'a Catalogue, name: &SystemName) -> Result<(&'a S
 pub fn build(recipe: &Recipe, output: &Path, tell: &dyn Fn(&str)) -> Result<BTreeSet<String>, Problem> {
     program::check(recipe.format)?;
     let audience = match recipe.contents {
-        Contents::Base | Contents::Sealed(_) => Audience::Everyone,
+        Contents::Sealed(_) => Audience::Everyone,
         Contents::Host(_) => Audience::Owner,
     };
     let workspace = Workspace::beside(output)?;
