@@ -18,7 +18,7 @@ use crate::diagnostic::{Diagnostic, Problem};
 use crate::emit::disk::{ARCHITECTURE, Seed};
 use crate::emit::sbom::{self, Bill};
 use crate::emit::seed;
-use crate::image::{Contents, Deb, Format, Recipe, build, profile};
+use crate::image::{Contents, Deb, Format, Recipe, build, preflight, profile};
 use crate::lock::{Lock, LockedSystem};
 use crate::render::HostTree;
 
@@ -75,6 +75,8 @@ fn disk(arguments: &Image, fleet: &Fleet, tree: &HostTree, lock: &Lock, format: 
         }
     }
 
+    // Before anything is fetched, which takes longer than to find out.
+    preflight(format)?;
     let store = Store::of_user()?;
     let packages: Vec<Wanted> = locked
         .packages

@@ -104,6 +104,14 @@ pub fn profile<'a>(catalogue: &'a Catalogue, name: &SystemName) -> Result<(&'a S
     })
 }
 
+/// Whether the machine has all that a disk of this format is built with.
+///
+/// # Errors
+/// Which program is missing, or too old.
+pub fn preflight(format: Format) -> Result<(), Problem> {
+    program::check(format)
+}
+
 /// Builds a disk in the place of what is at `output`, or leaves that as it was, and gives the names of its packages. `tell` gets a line for people before each step
 /// that takes long.
 ///
@@ -112,7 +120,7 @@ pub fn profile<'a>(catalogue: &'a Catalogue, name: &SystemName) -> Result<(&'a S
 /// # Errors
 /// A program is missing, too old or fails; a file cannot be read or written; the host has no name, which its seed needs.
 pub fn build(recipe: &Recipe, output: &Path, tell: &dyn Fn(&str)) -> Result<BTreeSet<String>, Problem> {
-    program::check(recipe.format)?;
+    preflight(recipe.format)?;
     let audience = match recipe.contents {
         Contents::Sealed(_) => Audience::Everyone,
         Contents::Host(_) => Audience::Owner,
