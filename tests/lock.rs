@@ -187,10 +187,10 @@ fn what_nobody_knows_a_hash_of_is_pinned_once_and_anew_when_it_is_asked_for() {
 }
 
 /// A key of the test's own, its home, and its fingerprint.
-fn key(workplace: &Workplace) -> (std::path::PathBuf, String) {
-    let home = workplace.path("gnupg");
+fn key(home: std::path::PathBuf, expires: &str, more: &[&str]) -> (std::path::PathBuf, String) {
     std::fs::create_dir(&home).expect("a folder");
-    gpg(&home, &["--passphrase", "", "--quick-gen-key", "somebody@example.com", "ed25519", "sign", "never"]);
+    let make = ["--passphrase", "", "--quick-gen-key", "somebody@example.com", "ed25519", "sign", expires];
+    gpg(&home, &[more, &make[..]].concat());
     let listed = gpg(&home, &["--with-colons", "--list-keys"]);
     let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:")).expect("a fingerprint");
     (home, fingerprint.trim_matches(':').to_owned())
@@ -207,7 +207,7 @@ fn gpg(home: &Path, arguments: &[&str]) -> String {
 #[test]
 fn a_hash_that_upstream_has_signed_counts_and_no_other() {
     let workplace = Workplace::new();
-    let (home, fingerprint) = key(&workplace);
+    let (home, fingerprint) = key(workplace.path("gnupg"), "never", &[]);
     let file = "consul_1.99.0_linux_amd64.zip";
     workplace.write(&format!("www/{file}"), "a consul");
     let server = Server::start(&workplace.path("www"));
@@ -252,6 +252,18 @@ fn a_hash_that_upstream_has_signed_counts_and_no_other() {
     let told = refused(lock());
     assert!(told.contains(&sha256(b"a consul")) && told.contains(&sha256(b"another consul")), "{told}");
 
+    // A key of long ago, and what it signed in its day.
+    let then = ["--faked-system-time", "20200101T000000"];
+    let (old, expired) = key(workplace.path("old"), "1y", &then);
+    let sign = ["--output", &path("www/sums.sig"), "--detach-sign", &path("www/sums")];
+    gpg(&old, &[&then[..], &sign].concat());
+    gpg(&old, &["--armor", "--output", &path("www/key"), "--export"]);
+    profile(&expired);
+    let told = refused(lock());
+    assert!(told.contains("EXPKEYSIG"), "{told}");
+
+    gpg(&home, &["--armor", "--output", &path("www/key"), "--export"]);
+    profile(&fingerprint);
     publish(&sha256(b"a consul"));
     lock().stdout_of_success();
     let host = run(&workplace, &[&["--host", "swarm-local"], &set[..]].concat()).stdout_of_success();
@@ -277,6 +289,11 @@ fn an_archive_whose_signature_is_wrong_or_that_is_away_is_told_and_leaves_the_lo
     let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
     let away = system(&format!("{} bookworm main", this.server.url("nothing/debian")), keyring);
     assert!(away.contains("apt-get failed: ") && away.contains("does not have a Release file"), "{away}");
+    // One source of two is enough: what it has would be missing from the lock without a word.
+    let real = include_str!("../profiles/systems/debian-12.yaml");
+    let real = real.lines().find_map(|line| line.trim().strip_prefix("- ")).expect("a source");
+    let half = system(&format!("{real}', 'http://127.0.0.1:9/debian bookworm main"), keyring);
+    assert!(half.contains("apt-get failed: "), "{half}");
     this.workplace.write("empty.gpg", "");
     let archive = include_str!("../profiles/systems/debian-12.yaml");
     let archive = archive.lines().find_map(|line| line.trim().strip_prefix("- ")).expect("a source");

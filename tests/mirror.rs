@@ -85,6 +85,16 @@ fn what_broke_off_goes_on_where_it_ended() {
 }
 
 #[test]
+fn half_of_another_file_costs_no_good_url_its_name() {
+    let this = mirrored(&["consul.zip"]);
+    std::fs::create_dir(this.workplace.path("mirror")).expect("a folder");
+    let part = format!("mirror/.{}.part", sha256(&this.consul));
+    this.workplace.write(&part, "half of something else");
+    this.fill().stdout_of_success();
+    this.holds(&[&this.consul, &this.image]);
+}
+
+#[test]
 fn a_server_that_lies_is_told_with_both_hashes_and_leaves_nothing() {
     let this = mirrored(&["consul.zip"]);
     this.workplace.write("www/consul.zip", "something else");

@@ -76,7 +76,8 @@ impl State {
             };
             list += &format!("deb [arch={arch} signed-by={}] {line}\n", keyring.display());
         }
-        // apt drops its rights for fetching, and could not read this folder then; what it fetches it checks.
+        // apt drops its rights for fetching, and could not read this folder then; what it fetches it checks. A source that
+        // cannot be reached is a warning to it, unless it is told otherwise.
         let here = at.display();
         let conf = format!(
             "Dir \"{here}\"; Dir::State \"{here}\"; Dir::State::status \"{here}/status\"; Dir::Cache \"{here}/cache\";\n\
@@ -84,7 +85,7 @@ impl State {
              Dir::Etc::parts \"{here}/none\"; Dir::Etc::trusted \"{here}/none.gpg\"; Dir::Etc::trustedparts \"{here}/none\";\n\
              Dir::Etc::preferences \"{here}/none\"; Dir::Etc::preferencesparts \"{here}/none\"; Dir::Log \"{here}\";\n\
              APT::Architecture \"{arch}\"; APT::Architectures {{ \"{arch}\"; }}; APT::Install-Recommends \"false\";\n\
-             APT::Sandbox::User \"root\"; Acquire::Languages \"none\"; Acquire::ForceHash \"SHA256\"; Acquire::Retries \"3\";\n"
+             APT::Sandbox::User \"root\"; APT::Update::Error-Mode \"any\"; Acquire::Languages \"none\"; Acquire::ForceHash \"SHA256\"; Acquire::Retries \"3\";\n"
         );
         for (name, text) in [("sources.list", list.as_str()), ("status", ""), ("apt.conf", &conf)] {
             std::fs::write(at.join(name), text).map_err(error)?;

@@ -50,10 +50,16 @@ pub fn verify(text: &[u8], signature: &[u8], key: &[u8], expected: &Fingerprint,
     run(home.path(), [OsStr::new("--quiet"), OsStr::new("--import"), key.as_os_str()])?;
     let arguments = [OsStr::new("--status-fd=1"), OsStr::new("--verify"), signature.as_os_str(), text.as_os_str()];
     let status = run(home.path(), arguments)?;
-    // The last word of VALIDSIG is the primary key's fingerprint (GnuPG's doc/DETAILS).
+    // gpg succeeds with a key that has expired or was revoked, and says so beside VALIDSIG, of which the last word is the primary
+    // key's fingerprint (GnuPG's doc/DETAILS).
+    const DOUBTS: [&str; 6] = ["BADSIG", "ERRSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "KEYREVOKED"];
+    let said = |word: &str| status.lines().any(|line| line.split(' ').nth(1) == Some(word));
+    if let Some(doubt) = DOUBTS.into_iter().find(|doubt| said(doubt)) {
+        return Err(Problem::ToolFailed { program: "gpg".to_owned(), reason: format!("{what}: {doubt}") });
+    }
     let by: Vec<&str> =
         status.lines().filter_map(|line| line.strip_prefix("[GNUPG:] VALIDSIG ")?.split(' ').next_back()).collect();
-    if by.contains(&expected.as_str()) {
+    if said("GOODSIG") && by.contains(&expected.as_str()) {
         return Ok(());
     }
     let found = if by.is_empty() { "nobody".to_owned() } else { by.join(", ") };

@@ -1,6 +1,7 @@
 //! `genhost image`: what a host boots from, as files.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -8,7 +9,7 @@ use sha2::Digest;
 use tempfile::TempDir;
 
 use super::Outcome;
-use super::arguments::{Image, ImageFormat};
+use super::arguments::{Image, ImageFormat, Input};
 use super::fleet::Fleet;
 use super::output::{self, Readers};
 use super::session::{Session, lock_path};
@@ -18,9 +19,10 @@ use crate::diagnostic::{Diagnostic, Problem};
 use crate::emit::disk::{ARCHITECTURE, Seed};
 use crate::emit::sbom::{self, Bill};
 use crate::emit::seed;
-use crate::image::{Contents, Deb, Format, Recipe, build, preflight, profile};
+use crate::image::{Contents, Deb, Format, Recipe, beside, build, preflight, profile};
 use crate::lock::{Lock, LockedSystem};
 use crate::render::HostTree;
+use crate::resolve::{Artifact, Pin};
 
 /// Writes the image of one host.
 pub fn run(session: &mut Session, arguments: &Image) -> Outcome {
@@ -42,7 +44,7 @@ pub fn run(session: &mut Session, arguments: &Image) -> Outcome {
             let lock = session.lock(&arguments.input).map_err(|fault| vec![fault])?;
             session.save_secrets().map_err(|fault| vec![fault])?;
             session.spare_inputs(&arguments.output).map_err(one)?;
-            disk(arguments, &fleet, tree, &lock, format).map_err(one)?;
+            disk(session, arguments, &fleet, tree, &lock, format).map_err(one)?;
         } else if arguments.format == ImageFormat::Seed {
             let image = seed::image(tree).map_err(at_host)?;
             session.save_secrets().map_err(|fault| vec![fault])?;
@@ -59,21 +61,23 @@ pub fn run(session: &mut Session, arguments: &Image) -> Outcome {
 }
 
 /// Builds a disk of what is pinned, fetches what of it is not in the store, and writes a bill of materials beside it.
-fn disk(arguments: &Image, fleet: &Fleet, tree: &HostTree, lock: &Lock, format: Format) -> Result<(), Problem> {
+fn disk(
+    session: &Session,
+    arguments: &Image,
+    fleet: &Fleet,
+    tree: &HostTree,
+    lock: &Lock,
+    format: Format,
+) -> Result<(), Problem> {
+    // Through a link, which stays one.
+    let output = std::fs::canonicalize(&arguments.output).unwrap_or_else(|_| arguments.output.clone());
+    if std::fs::metadata(&output).is_ok_and(|there| !there.is_file()) {
+        let path = arguments.output.display().to_string();
+        return Err(Problem::Unwritable { path, reason: "it is there and no file".to_owned() });
+    }
     let (system, profile) = profile(&fleet.catalogue, &tree.system)?;
     let contents = if arguments.sealed { Contents::Sealed(tree) } else { Contents::Host(tree) };
-    let stale = |what: String| {
-        let path = lock_path(&arguments.input).display().to_string();
-        Problem::LockStale { path, what: format!("it does not pin {what}") }
-    };
-    let locked = lock.system(&tree.system, &Arch::literal(ARCHITECTURE));
-    let locked = locked.ok_or_else(|| stale(format!("the packages of {} {ARCHITECTURE}", tree.system)))?;
-    for (name, version) in contents.packages(profile) {
-        let asked = version.map_or_else(|| name.clone(), |version| format!("{name}={version}"));
-        if !locked.asked.contains(&asked) {
-            return Err(stale(format!("the package {asked} of {}", tree.system)));
-        }
-    }
+    let locked = locked(arguments, fleet, tree, lock, contents.packages(profile))?;
 
     // Before anything is fetched, which takes longer than to find out.
     preflight(format)?;
@@ -95,7 +99,7 @@ fn disk(arguments: &Image, fleet: &Fleet, tree: &HostTree, lock: &Lock, format: 
     let mut artifacts = BTreeMap::new();
     let mut fetched = Vec::new();
     for (name, artifact) in &tree.artifacts {
-        let Some(pin) = artifact.files.get(ARCHITECTURE).or_else(|| artifact.files.get("all")) else { continue };
+        let Some(pin) = pin_of(artifact) else { continue };
         store.fetch(&format!("{name} {}", artifact.version), &pin.sha256, &pin.urls, &bar(None))?;
         artifacts.insert(pin.sha256.clone(), store.path(&pin.sha256));
         fetched.extend(pin.urls.first().map(|url| sbom::Artifact {
@@ -110,16 +114,16 @@ fn disk(arguments: &Image, fleet: &Fleet, tree: &HostTree, lock: &Lock, format: 
         Recipe { system, profile, contents, packages: &debs, artifacts: &artifacts, epoch: locked.date, seed, format };
     // Everything is there, and nobody else has to wait any longer.
     drop(store);
-    let second = arguments.check.then(|| Second::begin(arguments)).transpose()?;
-    let installed = build(&recipe, &arguments.output, &|line| eprintln!("{line}"))?;
+    let second = arguments.check.then(|| Second::begin(session, arguments, &output)).transpose()?;
+    let disk = build(&recipe, &output, &|line| eprintln!("{line}"))?;
     if let Some(second) = second {
-        let sha256 = second.compare(&arguments.output)?;
+        let sha256 = second.compare(disk.path())?;
         eprintln!("built twice, the same: sha256 {sha256}");
     }
     let packages: Vec<sbom::Package> = locked
         .packages
         .iter()
-        .filter(|package| installed.contains(package.name.as_str()))
+        .filter(|package| disk.installed.contains(package.name.as_str()))
         .map(|package| sbom::Package {
             name: package.name.to_string(),
             version: package.version.to_string(),
@@ -136,9 +140,58 @@ fn disk(arguments: &Image, fleet: &Fleet, tree: &HostTree, lock: &Lock, format: 
         packages: &packages,
         artifacts: &fetched,
     };
-    let mut beside = arguments.output.clone().into_os_string();
+    let mut beside = output.clone().into_os_string();
     beside.push(".cdx.json");
+    // No bill is better than another disk's, whatever happens now.
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let path = Path::new(&beside).display().to_string();
+            return Err(Problem::Unwritable { path, reason: error.to_string() });
+        }
+        _ => {}
+    }
+    disk.deliver(&output)?;
     output::replace(Path::new(&beside), sbom::sbom(&bill).as_bytes(), Readers::Everyone)
+}
+
+/// The file of an artifact that a disk can use.
+fn pin_of(artifact: &Artifact) -> Option<&Pin> {
+    artifact.files.get(ARCHITECTURE).or_else(|| artifact.files.get("all"))
+}
+
+/// What is pinned for this host: all of its packages and artifacts, from where its system has them.
+fn locked<'a>(
+    arguments: &Image,
+    fleet: &Fleet,
+    tree: &HostTree,
+    lock: &'a Lock,
+    packages: BTreeMap<String, Option<String>>,
+) -> Result<&'a LockedSystem, Problem> {
+    let stale = |what: String| {
+        let path = lock_path(&arguments.input).display().to_string();
+        Problem::LockStale { path, what: format!("it does not pin {what}") }
+    };
+    let arch = Arch::literal(ARCHITECTURE);
+    let locked = lock.system(&tree.system, &arch);
+    let locked = locked.ok_or_else(|| stale(format!("the packages of {} {ARCHITECTURE}", tree.system)))?;
+    for (name, version) in packages {
+        let asked = version.map_or_else(|| name.clone(), |version| format!("{name}={version}"));
+        if !locked.asked.contains(&asked) {
+            return Err(stale(format!("the package {asked} of {}", tree.system)));
+        }
+    }
+    let archive = fleet.catalogue.systems.get(&tree.system).map(|system| system.archive.sources(&arch));
+    if let Some(source) = archive.unwrap_or_default().iter().find(|source| !locked.sources.contains(source)) {
+        return Err(stale(format!("what {source} has")));
+    }
+    for (name, artifact) in &tree.artifacts {
+        let files = lock.artifacts.get(name).and_then(|versions| versions.get(&artifact.version));
+        let is_pinned = |pin: &Pin| files.is_some_and(|files| files.values().any(|file| file.sha256 == pin.sha256));
+        if !pin_of(artifact).is_some_and(is_pinned) {
+            return Err(stale(format!("{name} {} for {ARCHITECTURE}", artifact.version)));
+        }
+    }
+    Ok(locked)
 }
 
 /// What a disk's identifiers are made of: all that it is made of.
@@ -157,27 +210,33 @@ fn seed_of(contents: Contents, locked: &LockedSystem, artifacts: &BTreeMap<Sha25
     Seed(sha2::Sha256::digest(text).into())
 }
 
-/// The same disk, built at the same time where nothing else is the same.
+/// The same disk, built at the same time where nothing else is the same. It ends with this value.
 struct Second {
-    place: TempDir,
     child: Child,
+    disk: PathBuf,
+    /// Where its cluster file lies: what was read once may be a pipe, which cannot be read again.
+    _inputs: TempDir,
 }
 
 impl Second {
-    fn begin(arguments: &Image) -> Result<Self, Problem> {
+    fn begin(session: &Session, arguments: &Image, output: &Path) -> Result<Self, Problem> {
         let error = |error: std::io::Error| unfinished(error.to_string());
-        let parent = match arguments.output.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
+        let inputs = tempfile::tempdir().map_err(error)?;
+        let cluster = inputs.path().join("cluster.yaml");
+        std::fs::write(&cluster, session.cluster_text()).map_err(error)?;
+        let input = Input {
+            file: Some(cluster),
+            secrets: Some(session.secrets_path().to_owned()),
+            lock: Some(lock_path(&arguments.input)),
+            locked: true,
+            ..arguments.input.clone()
         };
-        let place = tempfile::Builder::new().prefix(".genhost-").tempdir_in(parent).map_err(error)?;
+        let disk = beside(output);
         let format = if arguments.format == ImageFormat::Raw { "raw" } else { "qcow2" };
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(std::env::current_exe().map_err(error)?);
-        command
-            .args(["image", "--host", arguments.host.as_str(), "--format", format, "-o"])
-            .arg(place.path().join("disk"));
-        command.args(arguments.sealed.then_some("--sealed")).args(arguments.input.absolute());
+        command.args(["image", "--host", arguments.host.as_str(), "--format", format, "-o"]).arg(&disk);
+        command.args(arguments.sealed.then_some("--sealed")).args(input.absolute());
         command.envs([
             ("TZ", "Pacific/Chatham"),
             ("LC_ALL", "tr_TR.UTF-8"),
@@ -185,21 +244,37 @@ impl Second {
             ("USER", "nobody"),
         ]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(error)?;
-        Ok(Self { place, child })
+        Ok(Self { child, disk, _inputs: inputs })
     }
 
     /// Waits for it, and gives the hash that it shares with the first.
-    fn compare(self, first: &Path) -> Result<Sha256, Problem> {
-        let output = self.child.wait_with_output().map_err(|error| unfinished(error.to_string()))?;
-        if !output.status.success() {
-            return Err(unfinished(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    fn compare(mut self, first: &Path) -> Result<Sha256, Problem> {
+        let mut said = String::new();
+        if let Some(stderr) = &mut self.child.stderr {
+            stderr.read_to_string(&mut said).map_err(|error| unfinished(error.to_string()))?;
         }
-        let (one, two) = (hash_of(first)?.0, hash_of(&self.place.path().join("disk"))?.0);
+        let status = self.child.wait().map_err(|error| unfinished(error.to_string()))?;
+        if !status.success() {
+            return Err(unfinished(said.trim().to_owned()));
+        }
+        let (one, two) = (hash_of(first)?.0, hash_of(&self.disk)?.0);
         if one == two {
             Ok(one)
         } else {
             Err(Problem::NotReproducible { first: format!("sha256 {one} and {two}"), all: 1 })
         }
+    }
+}
+
+impl Drop for Second {
+    fn drop(&mut self) {
+        // One that has ended is not there any more; what it wrote is nobody's.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.disk);
+        let mut bill = self.disk.clone().into_os_string();
+        bill.push(".cdx.json");
+        let _ = std::fs::remove_file(bill);
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Wanted<'a> {
     pub url: &'a Url,
 }
 
+/// After which a file is given up; the next run goes on where it ended.
+const LONGEST_DOWNLOAD: Duration = Duration::from_secs(3600);
+
 /// Whether a file had to be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fetched {
@@ -70,6 +73,7 @@ impl Store {
         let agent = ureq::Agent::config_builder()
             .timeout_connect(Some(Duration::from_secs(20)))
             .timeout_recv_response(Some(Duration::from_secs(60)))
+            .timeout_recv_body(Some(LONGEST_DOWNLOAD))
             .http_status_as_error(false)
             .build();
         Ok(Self { folder: folder.to_owned(), agent: agent.into(), _lock: lock })
@@ -101,11 +105,21 @@ impl Store {
         let mut reasons = Vec::new();
         let mut lie = None;
         for url in urls {
+            let goes_on = part.exists();
             if let Err(reason) = self.download(url, &part, bar) {
                 reasons.push(format!("{url}: {reason}"));
                 continue;
             }
-            let (found, _) = hash_of(&part)?;
+            let mut found = hash_of(&part)?.0;
+            if found != *sha256 && goes_on {
+                // What was there may have been half of another file, and the url's is as good as ever.
+                let _ = std::fs::remove_file(&part);
+                if let Err(reason) = self.download(url, &part, bar) {
+                    reasons.push(format!("{url}: {reason}"));
+                    continue;
+                }
+                found = hash_of(&part)?.0;
+            }
             if found == *sha256 {
                 std::fs::rename(&part, self.path(sha256)).map_err(|error| unwritable(&part, &error))?;
                 return Ok(Fetched::Now);

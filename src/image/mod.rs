@@ -112,14 +112,43 @@ pub fn preflight(format: Format) -> Result<(), Problem> {
     program::check(format)
 }
 
-/// Builds a disk in the place of what is at `output`, or leaves that as it was, and gives the names of its packages. `tell` gets a line for people before each step
-/// that takes long.
+/// A name beside `output` for a disk that is built to be compared: what is left of it, the next run removes.
+pub fn beside(output: &Path) -> PathBuf {
+    let name = output.file_name().unwrap_or_default().to_string_lossy();
+    output.with_file_name(format!("{}again-{name}", workspace::PREFIX))
+}
+
+/// A disk that was built, and is nowhere yet. It goes with this value unless it is delivered.
+pub struct Disk {
+    workspace: Workspace,
+    file: PathBuf,
+    audience: Audience,
+    /// The names of its packages.
+    pub installed: BTreeSet<String>,
+}
+
+impl Disk {
+    /// Where it lies until then.
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// Puts it in the place of what is at `output`, in one step.
+    ///
+    /// # Errors
+    /// That cannot be written.
+    pub fn deliver(self, output: &Path) -> Result<(), Problem> {
+        self.workspace.deliver(&self.file, output, self.audience)
+    }
+}
+
+/// Builds a disk. `tell` gets a line for people before each step that takes long.
 ///
-/// It works in a folder beside the output, `.genhost-disk-…`; one that a run left behind, killed, is removed by the next.
+/// It works in a folder beside `output`, `.genhost-disk-…`; one that a run left behind, killed, is removed by the next.
 ///
 /// # Errors
 /// A program is missing, too old or fails; a file cannot be read or written; the host has no name, which its seed needs.
-pub fn build(recipe: &Recipe, output: &Path, tell: &dyn Fn(&str)) -> Result<BTreeSet<String>, Problem> {
+pub fn build(recipe: &Recipe, output: &Path, tell: &dyn Fn(&str)) -> Result<Disk, Problem> {
     preflight(recipe.format)?;
     let audience = match recipe.contents {
         Contents::Sealed(_) => Audience::Everyone,
@@ -153,6 +182,5 @@ pub fn build(recipe: &Recipe, output: &Path, tell: &dyn Fn(&str)) -> Result<BTre
             packed
         }
     };
-    workspace.deliver(&disk, output, audience)?;
-    Ok(installed)
+    Ok(Disk { workspace, file: disk, audience, installed })
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::program::MMDEBSTRAP;
 use crate::diagnostic::Problem;
 
-const PREFIX: &str = ".genhost-disk-";
+pub(super) const PREFIX: &str = ".genhost-disk-";
 /// The file in it that is locked as long as anybody works there.
 const LOCK: &str = "lock";
 /// Bytes that are either written or left a hole.
@@ -131,6 +131,10 @@ fn is_left(folder: &Path) -> bool {
 
 /// Removes a folder, as far as that is possible.
 fn remove(folder: &Path) {
+    // A disk that was built to be compared, and whose run was killed.
+    if fs::remove_file(folder).is_ok() {
+        return;
+    }
     if fs::remove_dir_all(folder).is_err() {
         // A root file system has files of users that only a user namespace has.
         let mut command = Command::new(MMDEBSTRAP.name);

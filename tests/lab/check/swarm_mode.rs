@@ -181,7 +181,12 @@ fn run(lab: &Lab) -> String {
     verified(local);
 
     // Debian 13 leads, as the only manager that is left, and publishes.
-    newer.ok("for name in swarm-node0 swarm-node1 swarm-local manager; do docker node demote $name; done");
+    // The swarm refuses to change a node that it is changing itself just then (`update out of sequence`).
+    newer.wait(
+        60,
+        "docker node demote swarm-node0 swarm-node1 swarm-local manager
+         docker node ls -f role=manager -q | grep -c . | grep -x 1",
+    );
     let token = newer.ok("docker swarm join-token -q --rotate manager");
     newer.wait(30, &format!("curl -sm9 {own} 'localhost:8500/v1/kv/genhost/swarm/manager?raw' | grep -F {token}"));
     for host in all {
