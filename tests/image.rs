@@ -125,7 +125,7 @@ impl Under for Command {
     }
 }
 
-/// One guest at a time: each has the machine to itself.
+/// One guest or build at a time: each has the machine to itself.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// A text that only the vpn-server may have: a piece of its key, as it stands in its configuration.
@@ -331,6 +331,7 @@ fn a_sealed_disk_holds_nothing_of_its_host_but_programs() {
 #[test]
 fn a_disk_of_one_host_has_its_seed_and_is_for_its_owner() {
     let built = Built::get();
+    let _alone = ALONE.lock();
     let disk = built.folder.join("own.qcow2");
     std::fs::write(&disk, "an older one").expect("a file");
     run(&mut built.genhost(&["image", "--host", "swarm-node0", "--format", "qcow2", "-o", "own.qcow2"]));
