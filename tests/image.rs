@@ -347,6 +347,44 @@ fn a_disk_of_one_host_has_its_seed_and_is_for_its_owner() {
     std::fs::remove_file(raw).expect("a file");
 }
 
+/// A kill comes while the root file system is set up, when the most is mounted and left.
+#[test]
+fn a_build_that_is_killed_leaves_what_was_there_and_the_next_clears_up() {
+    let built = Built::get();
+    let _alone = ALONE.lock();
+    let place = TempDir::new_in(&built.folder).expect("a folder");
+    let output = place.path().join("disk");
+    std::fs::write(&output, "an older one").expect("a file");
+    let begin = || {
+        let output = output.to_str().expect("UTF-8");
+        let mut command = built.genhost(&["image", "--host", "swarm-node0", "--format", "raw", "-o", output]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a build")
+    };
+    let folders = || -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(place.path()).expect("a folder").flatten().map(|entry| entry.path());
+        entries.filter(|path| path.is_dir()).collect()
+    };
+    let kill = |mut build: Child, until: &dyn Fn() -> bool| {
+        let end = Instant::now() + Duration::from_secs(120);
+        while !until() {
+            assert!(Instant::now() < end && build.try_wait().expect("a process").is_none(), "{:?}", folders());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let mounts = std::fs::read_to_string("/proc/mounts").expect("mounts");
+        assert!(!mounts.contains(".genhost-disk-"), "what is mounted there is nobody else's: {mounts}");
+        build.kill().expect("a process");
+        build.wait().expect("a process");
+    };
+    kill(begin(), &|| {
+        let below = folders().into_iter().flat_map(|folder| walkdir::WalkDir::new(folder).max_depth(4)).flatten();
+        below.into_iter().any(|entry| entry.path().ends_with("usr/bin/dpkg"))
+    });
+    let left = folders();
+    assert_eq!(left.len(), 1, "{left:?}");
+    kill(begin(), &|| !left[0].exists() && folders().len() == 1);
+    assert_eq!(std::fs::read(&output).expect("a file"), b"an older one");
+}
+
 #[test]
 fn shellcheck_has_nothing_to_say_about_the_script() {
     run(Command::new("shellcheck").arg(base().join("src/image/customize")));

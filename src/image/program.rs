@@ -17,6 +17,9 @@ pub(super) struct Program {
 pub(super) const MMDEBSTRAP: Program = Program { name: "mmdebstrap", package: "mmdebstrap" };
 pub(super) const DPKG_DEB: Program = Program { name: "dpkg-deb", package: "dpkg" };
 pub(super) const MKE2FS: Program = Program { name: "mke2fs", package: "e2fsprogs" };
+pub(super) const SETPRIV: Program = Program { name: "setpriv", package: "util-linux" };
+pub(super) const UNSHARE: Program = Program { name: "unshare", package: "util-linux" };
+const NEWUIDMAP: Program = Program { name: "newuidmap", package: "uidmap" };
 pub(super) const QEMU_IMG: Program = Program { name: "qemu-img", package: "qemu-utils" };
 
 /// The first mke2fs that reads a tar, and that takes every time from SOURCE_DATE_EPOCH.
@@ -73,7 +76,9 @@ pub(super) fn check(format: Format) -> Result<(), Problem> {
         Format::Raw => None,
         Format::Qcow2 => Some(QEMU_IMG),
     };
-    for program in [MMDEBSTRAP, DPKG_DEB, MKE2FS].into_iter().chain(packer) {
+    // With it mmdebstrap gets users of its own where it is not root.
+    let mapper = (!rustix::process::geteuid().is_root()).then_some(NEWUIDMAP);
+    for program in [MMDEBSTRAP, SETPRIV, UNSHARE, DPKG_DEB, MKE2FS].into_iter().chain(packer).chain(mapper) {
         let there = std::env::split_paths(&path()).any(|folder| folder.join(program.name).is_file());
         if !there {
             return Err(Problem::ToolMissing { path: program.name.to_owned(), package: program.package.to_owned() });

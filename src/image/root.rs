@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Recipe;
 use super::contents::OWN;
-use super::program::{self, MMDEBSTRAP, Surroundings};
+use super::program::{self, MMDEBSTRAP, SETPRIV, Surroundings, UNSHARE};
 use super::workspace::{as_url, unreadable};
 use crate::diagnostic::Problem;
 use crate::emit::disk::{Boot, PLATFORMS};
@@ -42,8 +42,16 @@ pub(super) fn make(
         Some(version) => format!("{name}={version}"),
         None => name,
     });
-    let mode = if rustix::process::geteuid().is_root() { "root" } else { "unshare" };
-    let mut command = surroundings.command(MMDEBSTRAP);
+    let (mut command, mode) = if rustix::process::geteuid().is_root() {
+        // As root mmdebstrap mounts /proc and the like where everybody sees them. Here that is for it alone, and its processes
+        // and mounts go with genhost, however that ends.
+        let mut command = surroundings.command(SETPRIV);
+        command.args(["--pdeathsig=KILL", UNSHARE.name, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+        command.arg(MMDEBSTRAP.name);
+        (command, "root")
+    } else {
+        (surroundings.command(MMDEBSTRAP), "unshare")
+    };
     command.args(["--quiet", "--variant=essential", "--format=tar", "--aptopt=APT::Install-Recommends \"false\""]);
     command.arg(format!("--mode={mode}"));
     command.arg(format!("--include={}", packages.collect::<Vec<_>>().join(",")));

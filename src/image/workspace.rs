@@ -129,19 +129,16 @@ fn is_left(folder: &Path) -> bool {
     }
 }
 
-/// Removes a folder, as far as that is possible.
+/// Removes a folder, as far as that is possible, and nothing that is mounted in it.
 fn remove(folder: &Path) {
-    // A disk that was built to be compared, and whose run was killed.
-    if fs::remove_file(folder).is_ok() {
-        return;
-    }
-    if fs::remove_dir_all(folder).is_err() {
+    let run = |command: &mut Command| {
+        let command = command.args(["-rf", "--one-file-system", "--"]).arg(folder).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    };
+    if !run(&mut Command::new("rm")) {
         // A root file system has files of users that only a user namespace has.
-        let mut command = Command::new(MMDEBSTRAP.name);
-        command.args(["--unshare-helper", "rm", "-rf", "--"]).arg(folder);
-        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        run(Command::new(MMDEBSTRAP.name).args(["--unshare-helper", "rm"]));
     }
-    let _ = fs::remove_dir_all(folder);
 }
 
 /// The path as text that mmdebstrap and apt take for a url's.
