@@ -1,13 +1,12 @@
 //! Networks and ranges of IPv4 addresses.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
 use super::WordError;
+use super::word::text_form;
 
 /// An IPv4 network in CIDR notation, /8 to /29, written without host bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +16,7 @@ pub struct Network {
 }
 
 const RULE: &str = "an IPv4 network such as 192.168.30.0/24, /8 to /29, without host bits";
+const PATTERN: &str = "^[0-9.]+/[0-9]+$";
 
 impl Network {
     /// Takes `a.b.c.d/n`.
@@ -63,38 +63,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// What is written in one text, in YAML as in messages.
-macro_rules! text_form {
-    ($name:ident, $rule:ident) => {
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::new(&Cow::<str>::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-            }
-        }
-
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                schemars::json_schema!({ "type": "string", "description": $rule, "pattern": "^[0-9.]+/[0-9]+$" })
-            }
-        }
-    };
-}
-
-text_form!(Network, RULE);
+text_form!(Network, RULE, PATTERN);
 
 /// An IPv4 address and the length of its network's prefix, such as 192.168.1.20/24.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +97,7 @@ impl fmt::Display for InterfaceAddress {
     }
 }
 
-text_form!(InterfaceAddress, INTERFACE_RULE);
+text_form!(InterfaceAddress, INTERFACE_RULE, PATTERN);
 
 /// Addresses from `first` to `last`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
