@@ -273,33 +273,37 @@ fn a_hash_that_upstream_has_signed_counts_and_no_other() {
 #[test]
 fn an_archive_whose_signature_is_wrong_or_that_is_away_is_told_and_leaves_the_lock() {
     let this = Locked::new(SWARM_MODE);
-    let system = |sources: &str, keyring: &str| {
+    let lock = |archive: &[&str], keyring: &str| {
         this.workplace.write(
             "profiles/systems/debian-12.yaml",
             format!(
-                "distribution: debian\nrelease: '12'\ncodename: bookworm\narchive:\n  sources: ['{sources}']\n  \
-                 keyring: {keyring}\n  keyring_package: debian-archive-keyring\n"
+                "distribution: debian\nrelease: '12'\ncodename: bookworm\narchive:\n  sources: {{Debian: [bookworm main], \
+                 Other: [bookworm main]}}\n  keyring: {keyring}\n  keyring_package: debian-archive-keyring\n"
             ),
         );
-        let ran = this.genhost(&["lock", "--profiles", "profiles"]);
+        let archives = archive.iter().flat_map(|archive| ["--archive", archive]);
+        let ran = this.genhost(&["lock", "--profiles", "profiles"].into_iter().chain(archives).collect::<Vec<_>>());
         assert_eq!(ran.code(), Some(1), "{}", ran.stderr());
-        assert!(!Path::new(&this.workplace.path("genhost.lock")).exists());
+        assert!(!this.workplace.path("genhost.lock").exists());
         ran.stderr()
     };
     let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
-    let away = system(&format!("{} bookworm main", this.server.url("nothing/debian")), keyring);
+    let unknown = lock(&[], keyring);
+    assert!(unknown.contains("nobody says where the archive `Other` is"), "{unknown}");
+    let nothing = this.server.url("nothing");
+    let away = lock(&[&format!("Debian={nothing}"), &format!("Other={nothing}")], keyring);
     assert!(away.contains("apt-get failed: ") && away.contains("does not have a Release file"), "{away}");
-    // One source of two is enough: what it has would be missing from the lock without a word.
-    let real = include_str!("../profiles/systems/debian-12.yaml");
-    let real = real.lines().find_map(|line| line.trim().strip_prefix("- ")).expect("a source");
-    let half = system(&format!("{real}', 'http://127.0.0.1:9/debian bookworm main"), keyring);
+    // One source of two is not enough: what the other has would be missing from the lock without a word.
+    let half = lock(&["Other=http://127.0.0.1:9/debian"], keyring);
     assert!(half.contains("apt-get failed: "), "{half}");
+    // The real archive, and nobody whose signature would count.
     this.workplace.write("empty.gpg", "");
-    let archive = include_str!("../profiles/systems/debian-12.yaml");
-    let archive = archive.lines().find_map(|line| line.trim().strip_prefix("- ")).expect("a source");
-    let unsigned = system(archive, &this.workplace.path("empty.gpg").display().to_string());
-    assert!(unsigned.contains("apt-get failed: "), "{unsigned}");
-    let missing = system(archive, "/nowhere/keyring.gpg");
+    let apt = Command::new("apt-get").args(["indextargets", "--format", "$(LABEL) $(SITE)"]).output().expect("apt-get");
+    let apt = String::from_utf8_lossy(&apt.stdout).into_owned();
+    let real = apt.lines().find_map(|line| line.strip_prefix("Debian ")).expect("an archive of Debian");
+    let unsigned = lock(&[&format!("Other={real}")], &this.workplace.path("empty.gpg").display().to_string());
+    assert!(unsigned.contains("apt-get failed: ") && unsigned.contains("NO_PUBKEY"), "{unsigned}");
+    let missing = lock(&[&format!("Other={nothing}")], "/nowhere/keyring.gpg");
     assert!(missing.contains("`/nowhere/keyring.gpg` is missing"), "{missing}");
     assert!(missing.contains("install the package `debian-archive-keyring`"), "{missing}");
 }
@@ -334,12 +338,12 @@ fn a_lock_that_is_killed_at_any_moment_leaves_the_old_one_whole() {
     workplace.write("www/client-4.44-9807-rtm-x64.tar.gz", "another client");
     let update = ["lock", "--update", "softether_vpnclient", "--update", "debian-11"];
     let mut new = None;
-    for moment in 0..24u32 {
+    for moment in 0..14u32 {
         std::fs::write(workplace.path("genhost.lock"), &old).expect("a lock");
         let mut command = workplace.command(update);
         command.env("XDG_CACHE_HOME", workplace.path("cache")).stderr(std::process::Stdio::null());
         let mut child = command.spawn().expect("genhost");
-        std::thread::sleep(whole.mul_f64(f64::from(moment) / 20.0).min(Duration::from_secs(10)));
+        std::thread::sleep(whole.mul_f64(f64::from(moment) / 12.0).min(Duration::from_secs(10)));
         child.kill().expect("kill");
         let ended = child.wait().expect("an end").success();
         let there = std::fs::read(workplace.path("genhost.lock")).expect("a lock");

@@ -1,7 +1,7 @@
 //! Packages and all that they need, from a distribution's archive: apt is asked, in an empty state of its own, so that nothing
 //! of this machine has a say in it. It checks the archive's signatures.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,6 +51,36 @@ pub fn closure(arch: &Arch, sources: &[Source], asked: &BTreeSet<String>) -> Res
     })
 }
 
+/// Where the machine's own apt has each archive from, by its name to apt: its Label.
+///
+/// # Errors
+/// There is no apt.
+pub fn archives() -> Result<BTreeMap<String, Url>, Problem> {
+    let printed = finish(Command::new(APT).args(["indextargets", "--format", "$(LABEL) $(SITE)"]))?;
+    let archives = printed.lines().filter_map(|line| {
+        let (label, site) = line.rsplit_once(' ')?;
+        Some((label.to_owned(), Url::new(site.trim_end_matches('/')).ok()?))
+    });
+    Ok(archives.collect())
+}
+
+/// Runs apt to its end, and gives what it prints.
+fn finish(command: &mut Command) -> Result<String, Problem> {
+    command.envs([("LC_ALL", "C"), ("TZ", "UTC"), ("DEBIAN_FRONTEND", "noninteractive")]);
+    let output = match command.stdin(std::process::Stdio::null()).output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Problem::ToolMissing { path: APT.to_owned(), package: "apt".to_owned() });
+        }
+        other => other.map_err(|error| failed(error.to_string()))?,
+    };
+    if output.status.success() {
+        return String::from_utf8(output.stdout).map_err(|error| failed(error.to_string()));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    Err(failed(lines[lines.len().saturating_sub(5)..].join("; ")))
+}
+
 /// An apt that knows these sources and nothing of this machine.
 struct State {
     folder: tempfile::TempDir,
@@ -97,24 +127,7 @@ impl State {
     }
 
     fn run(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<String, Problem> {
-        let output = Command::new(APT)
-            .args(arguments)
-            .envs([("LC_ALL", "C"), ("TZ", "UTC"), ("DEBIAN_FRONTEND", "noninteractive")])
-            .env("APT_CONFIG", self.folder.path().join("apt.conf"))
-            .stdin(std::process::Stdio::null())
-            .output();
-        let output = match output {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Problem::ToolMissing { path: APT.to_owned(), package: "apt".to_owned() });
-            }
-            other => other.map_err(|error| failed(error.to_string()))?,
-        };
-        if output.status.success() {
-            return String::from_utf8(output.stdout).map_err(|error| failed(error.to_string()));
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        Err(failed(lines[lines.len().saturating_sub(5)..].join("; ")))
+        finish(Command::new(APT).args(arguments).env("APT_CONFIG", self.folder.path().join("apt.conf")))
     }
 
     /// The latest date of the archive's Release files, in seconds since 1970.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-use crate::cluster::{Arch, ArtifactName, HostName, ProfileName};
+use crate::cluster::{Arch, ArtifactName, HostName, ProfileName, Url};
 use crate::emit::FORMATS;
 
 /// Makes cloud-init user-data for the hosts of one Docker cluster over a SoftEther VPN: the same input, the same bytes.
@@ -143,7 +143,7 @@ pub struct Lock {
     #[command(flatten)]
     pub input: Input,
     /// Tell whether the lock pins what the hosts fetch, all of it and nothing else; ask nobody, write nothing
-    #[arg(long, conflicts_with_all = ["update", "arch", "key"])]
+    #[arg(long, conflicts_with_all = ["update", "arch", "archive", "key"])]
     pub check: bool,
     /// Pin this artifact, image or operating system anew, whatever the lock says
     #[arg(long, value_name = "NAME")]
@@ -151,6 +151,10 @@ pub struct Lock {
     /// For these architectures, by Debian's names [default: those of the lock, or amd64]
     #[arg(long, value_name = "ARCH", value_parser = machine)]
     pub arch: Vec<Arch>,
+    /// Where a distribution's archive is, by its name to apt, such as Debian=https://mirror.example.com/debian [default: where
+    /// the lock has it from, else where this machine's apt has it]
+    #[arg(long, value_name = "LABEL=URL", value_parser = archive)]
+    pub archive: Vec<(String, Url)>,
     /// The OpenPGP key of a package source that is not the distribution's, such as docker=docker.gpg
     #[arg(long, value_name = "NAME=FILE", value_parser = key)]
     pub key: Vec<(ArtifactName, PathBuf)>,
@@ -160,6 +164,11 @@ pub struct Lock {
 fn machine(text: &str) -> Result<Arch, String> {
     let arch = Arch::new(text).ok().filter(|arch| arch.as_str() != "all");
     arch.ok_or_else(|| "there are amd64 and arm64".to_owned())
+}
+
+fn archive(text: &str) -> Result<(String, Url), String> {
+    let (label, url) = text.split_once('=').ok_or("an archive's name, `=` and a url are expected here")?;
+    Ok((label.to_owned(), Url::new(url).map_err(|error| error.to_string())?))
 }
 
 fn key(text: &str) -> Result<(ArtifactName, PathBuf), String> {

@@ -110,8 +110,17 @@ fn disk(
         }));
     }
     let seed = seed_of(contents, locked, &artifacts);
-    let recipe =
-        Recipe { system, profile, contents, packages: &debs, artifacts: &artifacts, epoch: locked.date, seed, format };
+    let recipe = Recipe {
+        system,
+        profile,
+        contents,
+        sources: &locked.sources,
+        packages: &debs,
+        artifacts: &artifacts,
+        epoch: locked.date,
+        seed,
+        format,
+    };
     // Everything is there, and nobody else has to wait any longer.
     drop(store);
     let second = arguments.check.then(|| Second::begin(session, arguments, &output)).transpose()?;
@@ -180,9 +189,11 @@ fn locked<'a>(
             return Err(stale(format!("the package {asked} of {}", tree.system)));
         }
     }
-    let archive = fleet.catalogue.systems.get(&tree.system).map(|system| system.archive.sources(&arch));
-    if let Some(source) = archive.unwrap_or_default().iter().find(|source| !locked.sources.contains(source)) {
-        return Err(stale(format!("what {source} has")));
+    let suites = fleet.catalogue.systems.get(&tree.system).into_iter().flat_map(|system| system.archive.suites());
+    for (_, suite) in suites {
+        if !locked.sources.iter().any(|source| source.split_once(' ').is_some_and(|(_, rest)| rest == suite)) {
+            return Err(stale(format!("what {suite} has")));
+        }
     }
     for (name, artifact) in &tree.artifacts {
         let files = lock.artifacts.get(name).and_then(|versions| versions.get(&artifact.version));

@@ -15,7 +15,7 @@ use super::store::{Store, bar};
 use crate::cluster::{Arch, ArtifactName, Cluster, ImageDigest, Sha256, SystemName, Url, Version};
 use crate::diagnostic::{Diagnostic, Problem, Result};
 use crate::load::{Archive, Catalogue, SignedSums};
-use crate::lock::{Lock, LockedFile};
+use crate::lock::{Lock, LockedFile, LockedSystem};
 use crate::resolve::{AptSource, Needs, Pin, Subject, SumsUrls, needs, sums_urls, urls};
 use crate::yaml::Located;
 
@@ -41,9 +41,17 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         let stale: Vec<Diagnostic> = stale.map(|what| Problem::LockStale { path: path.clone(), what }.into()).collect();
         return if stale.is_empty() { Ok(()) } else { Err(stale) };
     }
-    let mut locking = Locking { catalogue, cluster: &cluster, arches, kept, store: Store::of_user().map_err(one)? };
-    let keys = arguments.key.iter().cloned().collect();
-    let new = locking.run(&keys).map_err(|fault| vec![fault])?;
+    let mut locking = Locking {
+        catalogue,
+        cluster: &cluster,
+        arches,
+        old: &old,
+        kept,
+        archives: arguments.archive.iter().cloned().collect(),
+        keys: arguments.key.iter().cloned().collect(),
+        store: Store::of_user().map_err(one)?,
+    };
+    let new = locking.run().map_err(|fault| vec![fault])?;
     let text = new.text().map_err(one)?;
     if new == old && !is_new {
         eprintln!("`{}` pins everything already", path.display());
@@ -96,12 +104,34 @@ struct Packages {
     apt: BTreeMap<ArtifactName, AptSource>,
 }
 
+/// Where packages come from.
+#[derive(Debug)]
+enum Origin<'a> {
+    /// A suite of the distribution's own archive.
+    Archive { label: &'a str, suite: &'a str },
+    /// Somewhere else.
+    Own { name: &'a ArtifactName, source: &'a AptSource, line: &'a str },
+}
+
 impl Packages {
-    /// Lines of sources.list, options left out, as a lock has them.
-    fn lines(&self, archive: &Archive, arch: &Arch) -> Vec<String> {
-        let own =
-            self.apt.values().map(|source| source.source.split_once("] ").map_or("", |(_, line)| line).to_owned());
-        archive.sources(arch).iter().cloned().chain(own).collect()
+    /// In the order of a lock.
+    fn origins<'a>(&'a self, archive: &'a Archive) -> impl Iterator<Item = Origin<'a>> {
+        let own = self.apt.iter().map(|(name, source)| {
+            let line = source.source.split_once("] ").map_or(source.source.as_str(), |(_, line)| line);
+            Origin::Own { name, source, line }
+        });
+        archive.suites().map(|(label, suite)| Origin::Archive { label, suite }).chain(own)
+    }
+
+    /// Whether a lock has just these, from the same archives; which mirror it asked does not matter.
+    fn are(&self, locked: &LockedSystem, archive: &Archive) -> bool {
+        let is = |(origin, line): (Origin, &String)| match origin {
+            Origin::Archive { suite, .. } => line.split_once(' ').is_some_and(|(_, rest)| rest == suite),
+            Origin::Own { line: own, .. } => own == line,
+        };
+        self.asked.iter().eq(&locked.asked)
+            && self.origins(archive).count() == locked.sources.len()
+            && self.origins(archive).zip(&locked.sources).all(is)
     }
 }
 
@@ -162,11 +192,8 @@ impl Wanted {
         let systems = self.systems.iter().flat_map(move |(name, packages)| {
             let archive = catalogue.systems.get(name).map(|system| &system.archive);
             let stale = arches.iter().filter(move |arch| {
-                let locked = lock.system(name, arch);
-                let lines = archive.map(|archive| packages.lines(archive, arch));
-                locked.is_none_or(|locked| {
-                    !packages.asked.iter().eq(&locked.asked) || lines.is_none_or(|lines| lines != locked.sources)
-                })
+                let locked = lock.system(name, arch).zip(archive);
+                locked.is_none_or(|(locked, archive)| !packages.are(locked, archive))
             });
             stale.map(move |arch| format!("the packages of {name} {arch}"))
         });
@@ -208,13 +235,19 @@ struct Locking<'a> {
     catalogue: Catalogue,
     cluster: &'a Cluster,
     arches: BTreeSet<Arch>,
+    /// The lock that there was.
+    old: &'a Lock,
     /// Pins that stay, and those that were found.
     kept: Lock,
+    /// Where archives are, by their names to apt.
+    archives: BTreeMap<String, Url>,
+    /// Keys of sources that are not the distribution's.
+    keys: BTreeMap<ArtifactName, PathBuf>,
     store: Store,
 }
 
 impl Locking<'_> {
-    fn run(&mut self, keys: &BTreeMap<ArtifactName, PathBuf>) -> Result<Lock> {
+    fn run(&mut self) -> Result<Lock> {
         let mut wanted = Wanted::default();
         for item in items(&self.catalogue, self.cluster) {
             wanted.add(self.needs(&item)?);
@@ -225,11 +258,9 @@ impl Locking<'_> {
         for (name, packages) in &wanted.systems {
             let Some(system) = self.catalogue.systems.get(name) else { continue };
             for arch in &self.arches {
-                let lines = packages.lines(&system.archive, arch);
                 let known = self.kept.system(name, arch);
-                let is_known = known.is_some_and(|it| it.sources == lines && packages.asked.iter().eq(&it.asked));
-                if !is_known {
-                    let sources = sources(&system.archive, packages, lines, keys)?;
+                if !known.is_some_and(|known| packages.are(known, &system.archive)) {
+                    let sources = self.sources(name, &system.archive, packages)?;
                     questions.push((name, arch.clone(), sources, &packages.asked));
                 }
             }
@@ -264,6 +295,59 @@ impl Locking<'_> {
             lock.systems.entry(name.clone()).or_default().insert(arch, closure);
         }
         Ok(lock)
+    }
+
+    /// Where apt is to look, and whom it is to believe.
+    fn sources(&self, system: &SystemName, archive: &Archive, packages: &Packages) -> Result<Vec<Source>, Problem> {
+        // A key that is missing takes longest to get, so it is told first.
+        let mut own = Vec::new();
+        let mut suites = Vec::new();
+        for origin in packages.origins(archive) {
+            match origin {
+                Origin::Archive { label, suite } => suites.push((label, suite)),
+                Origin::Own { name, source, line } => {
+                    own.push(Source { line: line.to_owned(), keyring: self.keyring_of(name, source)? });
+                }
+            }
+        }
+        let keyring = PathBuf::from(&archive.keyring);
+        if !keyring.is_file() {
+            let package = archive.keyring_package.to_string();
+            return Err(Problem::ToolMissing { path: archive.keyring.clone(), package });
+        }
+        let mut sources = Vec::new();
+        for (label, suite) in suites {
+            let line = format!("{} {suite}", self.place_of(system, label, suite)?);
+            sources.push(Source { line, keyring: Keyring::File(keyring.clone()) });
+        }
+        sources.extend(own);
+        Ok(sources)
+    }
+
+    /// Whose signature counts on a source that is not the distribution's.
+    fn keyring_of(&self, name: &ArtifactName, source: &AptSource) -> Result<Keyring, Problem> {
+        match (&source.key, self.keys.get(name)) {
+            (_, Some(path)) => gpg::key(path, &source.keyid).map(Keyring::File),
+            (Some(text), None) => Ok(Keyring::Armour(text.clone())),
+            (None, None) => {
+                let fingerprint = source.keyid.to_string();
+                Err(Problem::KeyNeeded { source_name: name.to_string(), fingerprint })
+            }
+        }
+    }
+
+    /// The url of an archive: what was said, what the lock has, what this machine has.
+    fn place_of(&self, system: &SystemName, label: &str, suite: &str) -> Result<String, Problem> {
+        if let Some(url) = self.archives.get(label) {
+            return Ok(url.to_string());
+        }
+        let locked = self.old.systems.get(system).into_iter().flat_map(BTreeMap::values).flat_map(|it| &it.sources);
+        let mut locked = locked.filter_map(|line| line.split_once(' '));
+        if let Some((url, _)) = locked.find(|(_, rest)| *rest == suite) {
+            return Ok(url.to_owned());
+        }
+        let machine = apt::archives()?;
+        machine.get(label).map(ToString::to_string).ok_or_else(|| Problem::NoArchive { label: label.to_owned() })
     }
 
     /// What a host fetches; where no profile knows a hash, whatever is there now is pinned.
@@ -340,32 +424,4 @@ fn signed_hash(store: &Store, signed: &Located<SignedSums>, version: &Version, u
         text.lines().find_map(|line| Some(line.split_at_checked(64)?).filter(|(_, name)| name.get(2..) == Some(file)));
     let hash = hash.and_then(|(hash, _)| Sha256::new(hash).ok());
     Ok(hash.ok_or_else(|| Problem::NotInSums { sums: what, file: file.to_owned() })?)
-}
-
-/// Where apt is to look, and whom it is to believe.
-fn sources(
-    archive: &Archive,
-    packages: &Packages,
-    lines: Vec<String>,
-    keys: &BTreeMap<ArtifactName, PathBuf>,
-) -> Result<Vec<Source>, Problem> {
-    let mut own = Vec::new();
-    for (name, source) in &packages.apt {
-        own.push(match (&source.key, keys.get(name)) {
-            (_, Some(path)) => Keyring::File(gpg::key(path, &source.keyid)?),
-            (Some(text), None) => Keyring::Armour(text.clone()),
-            (None, None) => {
-                let fingerprint = source.keyid.to_string();
-                return Err(Problem::KeyNeeded { source_name: name.to_string(), fingerprint });
-            }
-        });
-    }
-    let keyring = PathBuf::from(&archive.keyring);
-    if !keyring.is_file() {
-        let package = archive.keyring_package.to_string();
-        return Err(Problem::ToolMissing { path: archive.keyring.clone(), package });
-    }
-    let of_archive = std::iter::repeat_n(Keyring::File(keyring), lines.len() - own.len());
-    let keyrings = of_archive.chain(own);
-    Ok(lines.into_iter().zip(keyrings).map(|(line, keyring)| Source { line, keyring }).collect())
 }

@@ -214,6 +214,8 @@ pub enum Problem {
     WrongSignature { what: String, expected: String, found: String },
     #[error("{sums} has no line for `{file}`")]
     NotInSums { sums: String, file: String },
+    #[error("nobody says where the archive `{label}` is")]
+    NoArchive { label: String },
     #[error("there is no place for what is fetched: neither XDG_CACHE_HOME nor HOME says one")]
     NoCache,
     #[error("`{path}` is missing")]
@@ -430,6 +432,9 @@ impl Problem {
             Self::LockStale { .. } => "run `genhost lock`".into(),
             Self::NotLocked { name, known } => suggest(name, known)?,
             Self::ToolMissing { package, .. } => format!("install the package `{package}`"),
+            Self::NoArchive { label } => format!(
+                "say `--archive {label}=https://…`, or run `apt-get update` on a machine that has it among its own sources"
+            ),
             Self::KeyNeeded { source_name, fingerprint } => format!(
                 "fetch that key (`gpg --recv-keys {fingerprint}`, `gpg --export {fingerprint} >{source_name}.gpg`) and say \
                  `--key {source_name}={source_name}.gpg`"

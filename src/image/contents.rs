@@ -9,7 +9,7 @@ use tar::{Builder, EntryType, Header};
 use super::program::Surroundings;
 use super::workspace::{create, unreadable, unwritable};
 use super::{Contents, Recipe};
-use crate::cluster::{Arch, ArtifactName, Sha256};
+use crate::cluster::{ArtifactName, Sha256};
 use crate::diagnostic::Problem;
 use crate::emit::disk::{self, ARCHITECTURE, MODULES, PLATFORMS};
 use crate::emit::seed;
@@ -37,7 +37,7 @@ pub(super) fn write(surroundings: &Surroundings, recipe: &Recipe) -> Result<Path
     tar.text("etc/fstab", &disk::file_systems(&recipe.seed))?;
     tar.text("etc/hosts", HOSTS)?;
     tar.text("boot/grub/grub.cfg", &disk::configuration(&recipe.seed, &title))?;
-    let sources = recipe.system.archive.sources(&Arch::literal(ARCHITECTURE)).iter();
+    let sources = recipe.sources.iter().filter(|line| recipe.system.archive.has(line));
     tar.text("etc/apt/sources.list", &sources.map(|line| format!("deb {line}\n")).collect::<String>())?;
     tar.text(&format!("{OWN}/early.cfg"), &disk::early_configuration(&recipe.seed))?;
     let platforms = PLATFORMS.map(|(platform, modules)| format!("{platform} {MODULES} {modules}\n")).concat();

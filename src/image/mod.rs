@@ -36,6 +36,8 @@ pub struct Recipe<'a> {
     pub profile: &'a DiskProfile,
     /// What is on the disk besides the system.
     pub contents: Contents<'a>,
+    /// Where its packages came from, lines of sources.list without options: the host's apt is told those of the system's archive.
+    pub sources: &'a [String],
     /// Every package of it, all that they need among them. They are trusted: who made this list has checked their hashes.
     pub packages: &'a [Deb],
     /// What the host fetches, each file by its hash. The host's own program checks it again.

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::shelf::Shelf;
 use crate::cluster::{
-    Arch, ArtifactName, ComponentName, ConsulRole, Fingerprint, HostPath, ImageDigest, PackageName, ProfileName,
-    Setting, Sha256, SystemName, UnitName, Version,
+    ArtifactName, ComponentName, ConsulRole, Fingerprint, HostPath, ImageDigest, PackageName, ProfileName, Setting,
+    Sha256, SystemName, UnitName, Version,
 };
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, Sources};
 use crate::lock::Lock;
@@ -124,11 +124,9 @@ pub struct DiskProfile {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Archive {
-    /// Lines of sources.list; those after `deb`.
-    pub sources: Vec<String>,
-    /// The same for architectures that are somewhere else.
-    #[serde(default)]
-    pub ports: BTreeMap<Arch, Vec<String>>,
+    /// Suites and components, as sources.list has them, by the archive's name to apt: its Label. Where it is, is not said here:
+    /// everybody has a mirror of his own.
+    pub sources: BTreeMap<String, Vec<String>>,
     /// The keys by which apt knows it, a file of the machine that locks.
     pub keyring: String,
     /// Debian's package with that file.
@@ -136,9 +134,14 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// What an architecture's packages come from.
-    pub fn sources(&self, arch: &Arch) -> &[String] {
-        self.ports.get(arch).unwrap_or(&self.sources)
+    /// Every suite with its components, and the archive that it is of.
+    pub fn suites(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sources.iter().flat_map(|(label, suites)| suites.iter().map(move |suite| (label.as_str(), suite.as_str())))
+    }
+
+    /// Whether a line of sources.list, without options, is one of these.
+    pub fn has(&self, line: &str) -> bool {
+        self.suites().any(|(_, suite)| line.split_once(' ').is_some_and(|(_, rest)| rest == suite))
     }
 }
 
