@@ -41,10 +41,7 @@ pub fn run(session: &mut Session, arguments: &Image) -> Outcome {
     }
     for tree in &trees {
         if let Some(format) = format {
-            let lock = session.lock(&arguments.input).map_err(|fault| vec![fault])?;
-            session.save_secrets().map_err(|fault| vec![fault])?;
-            session.spare_inputs(&arguments.output).map_err(one)?;
-            disk(session, arguments, &fleet, tree, &lock, format).map_err(one)?;
+            disk(session, arguments, &fleet, tree, format).map_err(|fault| vec![fault])?;
         } else if arguments.format == ImageFormat::Seed {
             let image = seed::image(tree).map_err(at_host)?;
             session.save_secrets().map_err(|fault| vec![fault])?;
@@ -62,25 +59,27 @@ pub fn run(session: &mut Session, arguments: &Image) -> Outcome {
 
 /// Builds a disk of what is pinned, fetches what of it is not in the store, and writes a bill of materials beside it.
 fn disk(
-    session: &Session,
+    session: &mut Session,
     arguments: &Image,
     fleet: &Fleet,
     tree: &HostTree,
-    lock: &Lock,
     format: Format,
-) -> Result<(), Problem> {
+) -> Result<(), Diagnostic> {
     // Through a link, which stays one.
     let output = std::fs::canonicalize(&arguments.output).unwrap_or_else(|_| arguments.output.clone());
     if std::fs::metadata(&output).is_ok_and(|there| !there.is_file()) {
         let path = arguments.output.display().to_string();
-        return Err(Problem::Unwritable { path, reason: "it is there and no file".to_owned() });
+        return Err(Problem::Unwritable { path, reason: "it is there and no file".to_owned() }.into());
     }
+    let lock = session.lock(&arguments.input)?;
     let (system, profile) = profile(&fleet.catalogue, &tree.system)?;
     let contents = if arguments.sealed { Contents::Sealed(tree) } else { Contents::Host(tree) };
-    let locked = locked(arguments, fleet, tree, lock, contents.packages(profile))?;
+    let locked = locked(arguments, fleet, tree, &lock, contents.packages(profile))?;
 
     // Before anything is fetched, which takes longer than to find out.
     preflight(format)?;
+    session.save_secrets()?;
+    session.spare_inputs(&arguments.output)?;
     let store = Store::of_user()?;
     let packages: Vec<Wanted> = locked
         .packages
@@ -155,12 +154,12 @@ fn disk(
     match std::fs::remove_file(&beside) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             let path = Path::new(&beside).display().to_string();
-            return Err(Problem::Unwritable { path, reason: error.to_string() });
+            return Err(Problem::Unwritable { path, reason: error.to_string() }.into());
         }
         _ => {}
     }
     disk.deliver(&output)?;
-    output::replace(Path::new(&beside), sbom::sbom(&bill).as_bytes(), Readers::Everyone)
+    Ok(output::replace(Path::new(&beside), sbom::sbom(&bill).as_bytes(), Readers::Everyone)?)
 }
 
 /// The file of an artifact that a disk can use.
