@@ -91,7 +91,8 @@ impl Rendered {
             text.push('\n');
             text.push_str(drop_in);
         }
-        let mut unit = Unit::default();
+        let mut unit = Unit { program: instance.to_owned(), ..Unit::default() };
+        let mut stop = String::new();
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
             let value = value.replace("%j", instance).replace("$$", "$");
             let command = value.trim_start_matches(['+', '-']).to_owned();
@@ -100,13 +101,15 @@ impl Rendered {
                     unit.start.push((key.to_owned(), format!("{command} || :")));
                 }
                 "ExecStartPre" | "ExecStart" | "ExecStartPost" => unit.start.push((key.to_owned(), command)),
-                "ExecStop" => unit.stop = command,
+                "ExecStop" => stop = value,
+                "TimeoutStopSec" => unit.stop_seconds = value,
                 "StateDirectory" => unit.folders.push(format!("/var/lib/{value}")),
                 "RuntimeDirectory" => unit.folders.push(format!("/run/{value}")),
                 "LogsDirectory" => unit.folders.push(format!("/var/log/{value}")),
                 _ => {}
             }
         }
+        assert_eq!(stop, "", "{name}: systemd's SIGTERM is what stops it");
         let order = ["ExecStartPre", "ExecStart", "ExecStartPost"];
         unit.start.sort_by_key(|(key, _)| order.iter().position(|o| o == key));
         unit
@@ -116,20 +119,28 @@ impl Rendered {
 /// What systemd would do for a unit.
 #[derive(Default)]
 struct Unit {
+    /// Name of its processes.
+    program: String,
     folders: Vec<String>,
     start: Vec<(String, String)>,
-    stop: String,
+    stop_seconds: String,
 }
 
 impl Unit {
+    /// Stopping is SIGTERM for all, once more for what is left when the main process is gone, and SIGKILL after the timeout.
     fn script(&self) -> String {
         let start: Vec<&str> = self.start.iter().map(|(_, command)| command.as_str()).collect();
         format!(
-            "#!/bin/sh\nset -eu\nmkdir -p -m 0700 {}\nstop() {{ {}; }}\nstart() {{\n{}\n}}\n\
+            "#!/bin/sh\nset -eu\nmkdir -p -m 0700 {}\n\
+             gone() {{ ! pidof {program} >/dev/null; }}\n\
+             stop() {{\n  pkill -TERM -x {program} || :\n  sleep 0.1\n  pkill -TERM -x {program} || :\n  \
+             for _ in $(seq {}0); do if gone; then return 0; fi; sleep 0.1; done\n  pkill -KILL -x {program}\n}}\n\
+             start() {{\n{}\n}}\n\
              if [ $1 != start ]; then stop; fi\nif [ $1 != stop ]; then start; fi\n",
             self.folders.join(" "),
-            self.stop,
-            start.join("\n")
+            self.stop_seconds,
+            start.join("\n"),
+            program = self.program,
         )
     }
 }
