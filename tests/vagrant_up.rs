@@ -169,6 +169,6 @@ fn vagrant_up_makes_a_host_of_the_vagrantfile_as_it_is_printed() {
             "{line}:\n{report}"
         );
     }
-    assert!(report.contains("status: done") && report.contains("ok   swarm"), "{report}");
+    assert!(report.contains("status: done") && report.contains("ok   port (ingress)"), "{report}");
     assert_eq!(std::fs::read_to_string(workplace.path("Vagrantfile")).expect("a Vagrantfile"), printed);
 }
