@@ -139,6 +139,9 @@ fn a_lock_that_is_stale_says_in_what_and_is_brought_up_to_date() {
     ] {
         assert!(told.contains(what), "{what}: {told}");
     }
+    let check = this.genhost(&["check"]);
+    assert!(check.stderr().contains("note: `genhost.lock` is stale: it does not pin "), "{}", check.stderr());
+    assert_eq!(check.code(), Some(0));
     // What the server has is not what is pinned now: both are told, and the lock stays.
     let before = this.lock();
     let lying = this.genhost(&["lock"]);
@@ -149,8 +152,41 @@ fn a_lock_that_is_stale_says_in_what_and_is_brought_up_to_date() {
     this.workplace.write("www/consul.zip", "another one");
     this.genhost(&["lock"]).stdout_of_success();
     this.genhost(&["lock", "--check"]).stdout_of_success();
+    assert!(!this.genhost(&["check"]).stderr().contains("stale"));
     let lock = this.lock();
     assert!(lock.contains("\n  debian-13:\n") && !lock.contains("\n  debian-12:\n"), "{lock}");
+}
+
+#[test]
+fn a_check_tells_the_same_faults_with_a_lock_and_without() {
+    let this = Locked::new(SWARM_MODE);
+    this.genhost(&["lock"]).stdout_of_success();
+    let check = || {
+        let faulty = ["--set", "versions.softether=5.01.9999", "--set", "hosts.swarm-local.os=debian-13"];
+        let ran = this.genhost(&[&["check"], &faulty[..]].concat());
+        assert_eq!(ran.code(), Some(1));
+        (String::from_utf8_lossy(&ran.0.stdout).into_owned(), ran.stderr())
+    };
+    let with = check();
+    std::fs::remove_file(this.workplace.path("genhost.lock")).expect("a lock");
+    assert_eq!(with, check());
+    assert!(with.0.contains("swarm-node0") && with.1.contains("error: "), "{with:?}");
+}
+
+#[test]
+fn a_place_that_is_said_counts_more_than_the_locks() {
+    let this = Locked::new(SWARM_MODE);
+    this.genhost(&["lock"]).stdout_of_success();
+    let before = this.lock();
+    for archive in ["Debian=http://127.0.0.1:9/debian", "Debian:amd64=http://127.0.0.1:9/debian"] {
+        let ran = this.genhost(&["lock", "--archive", archive]);
+        assert_eq!(ran.code(), Some(1));
+        assert!(ran.stderr().contains("apt-get failed: "), "{}", ran.stderr());
+        assert_eq!(this.lock(), before);
+    }
+    // Of an architecture that is not locked nothing is asked.
+    this.genhost(&["lock", "--archive", "Debian:arm64=http://127.0.0.1:9/debian"]).stdout_of_success();
+    assert_eq!(this.lock(), before);
 }
 
 #[test]

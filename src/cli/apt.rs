@@ -1,7 +1,7 @@
 //! Packages and all that they need, from a distribution's archive: apt is asked, in an empty state of its own, so that nothing
 //! of this machine has a say in it. It checks the archive's signatures.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,17 +51,37 @@ pub fn closure(arch: &Arch, sources: &[Source], asked: &BTreeSet<String>) -> Res
     })
 }
 
-/// Where the machine's own apt has each archive from, by its name to apt: its Label.
+/// An archive that the machine's own apt has.
+#[derive(Debug)]
+pub struct Known {
+    label: String,
+    codename: String,
+    url: Url,
+}
+
+/// What the machine's own apt has, in its own order.
 ///
 /// # Errors
 /// There is no apt.
-pub fn archives() -> Result<BTreeMap<String, Url>, Problem> {
-    let printed = finish(Command::new(APT).args(["indextargets", "--format", "$(LABEL) $(SITE)"]))?;
+pub fn archives() -> Result<Vec<Known>, Problem> {
+    let printed = finish(Command::new(APT).args(["indextargets", "--format", "$(CODENAME) $(SITE) $(LABEL)"]))?;
     let archives = printed.lines().filter_map(|line| {
-        let (label, site) = line.rsplit_once(' ')?;
-        Some((label.to_owned(), Url::new(site.trim_end_matches('/')).ok()?))
+        let mut words = line.splitn(3, ' ');
+        let (codename, site, label) = (words.next()?, words.next()?, words.next()?);
+        let url = Url::new(site.trim_end_matches('/')).ok()?;
+        Some(Known { label: label.to_owned(), codename: codename.to_owned(), url })
     });
     Ok(archives.collect())
+}
+
+/// Where the machine has an archive: the place that has this very suite, or else the only one that has any of it.
+pub fn place<'a>(known: &'a [Known], label: &str, suite: &str) -> Option<&'a Url> {
+    let codename = suite.split(' ').next();
+    let of_label = || known.iter().filter(|archive| archive.label == label);
+    let exact = of_label().find(|archive| Some(archive.codename.as_str()) == codename);
+    let mut any = of_label().map(|archive| &archive.url);
+    let first = any.next();
+    exact.map(|archive| &archive.url).or(first.filter(|first| any.all(|url| url == *first)))
 }
 
 /// Runs apt to its end, and gives what it prints.
@@ -178,4 +198,28 @@ fn package(line: &str) -> Result<LockedPackage, Problem> {
         })
     };
     parsed().ok_or_else(|| Problem::ToolMisread { program: APT.to_owned(), line: line.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_has_an_archive_where_it_has_the_suite_or_only_once() {
+        let known = [
+            ("bookworm", "https://a.example.com"),
+            ("buster", "https://b.example.com"),
+            ("sid", "https://a.example.com"),
+        ];
+        let known = known.map(|(codename, url)| Known {
+            label: "Debian".to_owned(),
+            codename: codename.to_owned(),
+            url: Url::new(url).expect("a url"),
+        });
+        let place = |known: &[Known], suite| place(known, "Debian", suite).map(ToString::to_string);
+        assert_eq!(place(&known, "bookworm main"), Some("https://a.example.com".to_owned()));
+        assert_eq!(place(&known, "buster main"), Some("https://b.example.com".to_owned()));
+        assert_eq!(place(&known, "trixie main"), None);
+        assert_eq!(place(&known[2..], "trixie main"), Some("https://a.example.com".to_owned()));
+    }
 }

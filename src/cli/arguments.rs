@@ -151,10 +151,10 @@ pub struct Lock {
     /// For these architectures, by Debian's names [default: those of the lock, or amd64]
     #[arg(long, value_name = "ARCH", value_parser = machine)]
     pub arch: Vec<Arch>,
-    /// Where a distribution's archive is, by its name to apt, such as Debian=https://mirror.example.com/debian [default: where
-    /// the lock has it from, else where this machine's apt has it]
-    #[arg(long, value_name = "LABEL=URL", value_parser = archive)]
-    pub archive: Vec<(String, Url)>,
+    /// Where a distribution's archive is, by its name to apt, such as Debian=https://mirror.example.com/debian, or
+    /// Ubuntu:arm64=https://… for one architecture [default: where the lock has it from, else where this machine's apt has it]
+    #[arg(long, value_name = "LABEL[:ARCH]=URL", value_parser = archive)]
+    pub archive: Vec<ArchivePlace>,
     /// The OpenPGP key of a package source that is not the distribution's, such as docker=docker.gpg
     #[arg(long, value_name = "NAME=FILE", value_parser = key)]
     pub key: Vec<(ArtifactName, PathBuf)>,
@@ -166,9 +166,23 @@ fn machine(text: &str) -> Result<Arch, String> {
     arch.ok_or_else(|| "there are amd64 and arm64".to_owned())
 }
 
-fn archive(text: &str) -> Result<(String, Url), String> {
-    let (label, url) = text.split_once('=').ok_or("an archive's name, `=` and a url are expected here")?;
-    Ok((label.to_owned(), Url::new(url).map_err(|error| error.to_string())?))
+/// Where an archive is.
+#[derive(Debug, Clone)]
+pub struct ArchivePlace {
+    /// Its name to apt.
+    pub label: String,
+    /// For which architecture; for all that nothing else was said of when there is none.
+    pub arch: Option<Arch>,
+    pub url: Url,
+}
+
+fn archive(text: &str) -> Result<ArchivePlace, String> {
+    let (name, url) = text.split_once('=').ok_or("an archive's name, `=` and a url are expected here")?;
+    let (label, arch) = match name.rsplit_once(':') {
+        Some((label, arch)) => (label, Some(machine(arch)?)),
+        None => (name, None),
+    };
+    Ok(ArchivePlace { label: label.to_owned(), arch, url: Url::new(url).map_err(|error| error.to_string())? })
 }
 
 fn key(text: &str) -> Result<(ArtifactName, PathBuf), String> {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::arguments::{Check, CheckFormat};
 use super::fleet::Fleet;
+use super::lock;
 use super::output;
 use super::report::{self, Record};
 use super::session::Session;
@@ -63,13 +64,17 @@ pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
     let mut faults = Vec::new();
     let mut quorums = Vec::new();
     let lines = match Fleet::load(session, &arguments.input) {
-        Ok(Fleet { catalogue, cluster, secrets }) => {
+        Ok(Fleet { catalogue, mut cluster, secrets }) => {
             session.note_doubts(&catalogue, &cluster, &secrets);
             let lines =
                 Checker { session, catalogue: &catalogue, cluster: &cluster, secrets: &secrets, faults: &mut faults }
                     .lines();
             if !lines.is_empty() {
                 quorums = quorums_of(&catalogue, &cluster);
+            }
+            // What a host fetches is known of hosts without a fault.
+            if !faults.iter().any(Diagnostic::is_error) {
+                faults.extend(lock::note_stale(session, &arguments.input, &catalogue, &mut cluster).err());
             }
             lines
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::Outcome;
 use super::apt::{self, Keyring, Source};
-use super::arguments::Lock as Arguments;
+use super::arguments::{ArchivePlace, Input, Lock as Arguments};
 use super::build::{Item, items};
 use super::gpg;
 use super::output::{self, Readers};
@@ -35,8 +35,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     // From where everything is for those who have the internet.
     cluster.mirror = None;
     if arguments.check {
-        let wanted = Wanted::of(&catalogue, &cluster).map_err(|fault| vec![fault])?;
-        let stale = wanted.missing(&old, &catalogue, &arches).chain(wanted.superfluous(&old));
+        let stale = stale(&catalogue, &cluster, &old, &arches).map_err(|fault| vec![fault])?.into_iter();
         let path = path.display().to_string();
         let stale: Vec<Diagnostic> = stale.map(|what| Problem::LockStale { path: path.clone(), what }.into()).collect();
         return if stale.is_empty() { Ok(()) } else { Err(stale) };
@@ -47,7 +46,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         arches,
         old: &old,
         kept,
-        archives: arguments.archive.iter().cloned().collect(),
+        archives: &arguments.archive,
         keys: arguments.key.iter().cloned().collect(),
         store: Store::of_user().map_err(one)?,
     };
@@ -65,10 +64,36 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     Ok(())
 }
 
+/// In what a lock is not the one of a cluster, for these architectures.
+fn stale(catalogue: &Catalogue, cluster: &Cluster, lock: &Lock, arches: &BTreeSet<Arch>) -> Result<Vec<String>> {
+    let wanted = Wanted::of(catalogue, cluster)?;
+    Ok(wanted.missing(lock, catalogue, arches).chain(wanted.superfluous(lock)).collect())
+}
+
+/// A note where the lock that there is, if there is one, is not the one of the cluster.
+pub fn note_stale(
+    session: &mut Session,
+    input: &Input,
+    catalogue: &Catalogue,
+    cluster: &mut Cluster,
+) -> Result<(), Diagnostic> {
+    let lock = session.lock(input)?;
+    let Some(arches) = Some(lock.arches()).filter(|arches| !arches.is_empty()) else { return Ok(()) };
+    let mirror = cluster.mirror.take();
+    let stale = stale(catalogue, cluster, &lock, &arches);
+    cluster.mirror = mirror;
+    let mut stale = stale?.into_iter();
+    if let Some(what) = stale.next() {
+        let path = lock_path(input).display().to_string();
+        session.note(Problem::LockBehind { path, what, others: stale.count() });
+    }
+    Ok(())
+}
+
 /// For which architectures.
 fn arches(arguments: &Arguments, old: &Lock) -> BTreeSet<Arch> {
     let asked: BTreeSet<Arch> = arguments.arch.iter().cloned().collect();
-    let locked: BTreeSet<Arch> = old.systems.values().flat_map(BTreeMap::keys).cloned().collect();
+    let locked = old.arches();
     if !asked.is_empty() {
         asked
     } else if !locked.is_empty() {
@@ -239,8 +264,8 @@ struct Locking<'a> {
     old: &'a Lock,
     /// Pins that stay, and those that were found.
     kept: Lock,
-    /// Where archives are, by their names to apt.
-    archives: BTreeMap<String, Url>,
+    /// Where archives are said to be.
+    archives: &'a [ArchivePlace],
     /// Keys of sources that are not the distribution's.
     keys: BTreeMap<ArtifactName, PathBuf>,
     store: Store,
@@ -253,14 +278,17 @@ impl Locking<'_> {
             wanted.add(self.needs(&item)?);
         }
         wanted.add_disks(&self.catalogue);
+        self.know_labels(&wanted)?;
         // Whose keys are missing is told before anything is fetched.
         let mut questions = Vec::new();
         for (name, packages) in &wanted.systems {
             let Some(system) = self.catalogue.systems.get(name) else { continue };
             for arch in &self.arches {
                 let known = self.kept.system(name, arch);
-                if !known.is_some_and(|known| packages.are(known, &system.archive)) {
-                    let sources = self.sources(name, &system.archive, packages)?;
+                if !known.is_some_and(|known| {
+                    packages.are(known, &system.archive) && self.is_where_said(known, arch, &system.archive)
+                }) {
+                    let sources = self.sources(self.old.system(name, arch), arch, &system.archive, packages)?;
                     questions.push((name, arch.clone(), sources, &packages.asked));
                 }
             }
@@ -298,7 +326,13 @@ impl Locking<'_> {
     }
 
     /// Where apt is to look, and whom it is to believe.
-    fn sources(&self, system: &SystemName, archive: &Archive, packages: &Packages) -> Result<Vec<Source>, Problem> {
+    fn sources(
+        &self,
+        old: Option<&LockedSystem>,
+        arch: &Arch,
+        archive: &Archive,
+        packages: &Packages,
+    ) -> Result<Vec<Source>, Problem> {
         // A key that is missing takes longest to get, so it is told first.
         let mut own = Vec::new();
         let mut suites = Vec::new();
@@ -316,8 +350,13 @@ impl Locking<'_> {
             return Err(Problem::ToolMissing { path: archive.keyring.clone(), package });
         }
         let mut sources = Vec::new();
+        let mut locked: Vec<(&str, &str)> =
+            old.into_iter().flat_map(|old| &old.sources).filter_map(|line| line.split_once(' ')).collect();
         for (label, suite) in suites {
-            let line = format!("{} {suite}", self.place_of(system, label, suite)?);
+            // Two archives may have suites of one name: each takes its own, in the lock's order.
+            let at = locked.iter().position(|(_, rest)| *rest == suite);
+            let locked = at.map(|at| locked.remove(at).0);
+            let line = format!("{} {suite}", self.place_of(label, arch, suite, locked)?);
             sources.push(Source { line, keyring: Keyring::File(keyring.clone()) });
         }
         sources.extend(own);
@@ -337,17 +376,45 @@ impl Locking<'_> {
     }
 
     /// The url of an archive: what was said, what the lock has, what this machine has.
-    fn place_of(&self, system: &SystemName, label: &str, suite: &str) -> Result<String, Problem> {
-        if let Some(url) = self.archives.get(label) {
-            return Ok(url.to_string());
+    fn place_of(&self, label: &str, arch: &Arch, suite: &str, locked: Option<&str>) -> Result<String, Problem> {
+        match (self.said(label, arch), locked) {
+            (Some(url), _) => Ok(url.to_string()),
+            (None, Some(url)) => Ok(url.to_owned()),
+            (None, None) => {
+                let machine = apt::archives()?;
+                let url = apt::place(&machine, label, suite).map(ToString::to_string);
+                url.ok_or_else(|| Problem::NoArchive { label: label.to_owned() })
+            }
         }
-        let locked = self.old.systems.get(system).into_iter().flat_map(BTreeMap::values).flat_map(|it| &it.sources);
-        let mut locked = locked.filter_map(|line| line.split_once(' '));
-        if let Some((url, _)) = locked.find(|(_, rest)| *rest == suite) {
-            return Ok(url.to_owned());
+    }
+
+    /// Where an archive is said to be: what is said of an architecture counts more.
+    fn said(&self, label: &str, arch: &Arch) -> Option<&Url> {
+        let places = || self.archives.iter().rev().filter(|place| place.label == label);
+        let own = places().find(|place| place.arch.as_ref() == Some(arch));
+        own.or_else(|| places().find(|place| place.arch.is_none())).map(|place| &place.url)
+    }
+
+    /// Whether a lock has each archive from where it is said to be.
+    fn is_where_said(&self, locked: &LockedSystem, arch: &Arch, archive: &Archive) -> bool {
+        archive.suites().zip(&locked.sources).all(|((label, _), line)| {
+            let place = line.split_once(' ').map(|(url, _)| url);
+            self.said(label, arch).is_none_or(|url| place == Some(url.as_str()))
+        })
+    }
+
+    /// An archive that no system of the cluster has is a mistake.
+    fn know_labels(&self, wanted: &Wanted) -> Result<(), Problem> {
+        let systems = wanted.systems.keys().filter_map(|name| self.catalogue.systems.get(name));
+        let known: BTreeSet<&str> =
+            systems.flat_map(|system| system.archive.suites()).map(|(label, _)| label).collect();
+        match self.archives.iter().find(|place| !known.contains(place.label.as_str())) {
+            Some(place) => Err(Problem::UnknownArchive {
+                label: place.label.clone(),
+                known: known.into_iter().map(ToOwned::to_owned).collect(),
+            }),
+            None => Ok(()),
         }
-        let machine = apt::archives()?;
-        machine.get(label).map(ToString::to_string).ok_or_else(|| Problem::NoArchive { label: label.to_owned() })
     }
 
     /// What a host fetches; where no profile knows a hash, whatever is there now is pinned.

@@ -35,6 +35,8 @@ pub struct Session {
     /// The cluster file's text, and where the secrets are.
     cluster: String,
     secrets: PathBuf,
+    /// The lock, once it was read: it may be a pipe, which cannot be read again.
+    lock: Option<Lock>,
     /// New secrets and their file, until it is clear that the run has something to keep them for.
     unsaved: Option<(PathBuf, String)>,
 }
@@ -106,6 +108,9 @@ impl Session {
 
     /// What is pinned; nothing where there is no lock.
     pub fn lock(&mut self, input: &Input) -> Result<Lock, Diagnostic> {
+        if let Some(lock) = &self.lock {
+            return Ok(lock.clone());
+        }
         let path = lock_path(input);
         // A link to nowhere is a mistake to tell, not a missing file.
         if input.lock.is_none() && path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
@@ -114,7 +119,9 @@ impl Session {
         let text = self.read(&path)?;
         self.used.lock = Some(sha256(text.as_bytes()));
         let source = self.sources.add(path.display().to_string(), text);
-        Lock::parse(&self.sources, source)
+        let lock = Lock::parse(&self.sources, source)?;
+        self.lock = Some(lock.clone());
+        Ok(lock)
     }
 
     /// The cluster that was asked for, and a note where it cannot work as it is.

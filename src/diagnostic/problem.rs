@@ -206,6 +206,8 @@ pub enum Problem {
     LockEdited,
     #[error("`{path}` is stale: {what}")]
     LockStale { path: String, what: String },
+    #[error("`{path}` is stale: {what}{}", and_more(*others))]
+    LockBehind { path: String, what: String, others: usize },
     #[error("`{name}` is not in this lock")]
     NotLocked { name: String, known: Vec<String> },
     #[error("`{path}` holds another key: {found}, not {expected}")]
@@ -216,6 +218,8 @@ pub enum Problem {
     NotInSums { sums: String, file: String },
     #[error("nobody says where the archive `{label}` is")]
     NoArchive { label: String },
+    #[error("no system of this cluster has an archive `{label}`")]
+    UnknownArchive { label: String, known: Vec<String> },
     #[error("there is no place for what is fetched: neither XDG_CACHE_HOME nor HOME says one")]
     NoCache,
     #[error("`{path}` is missing")]
@@ -297,6 +301,7 @@ impl Problem {
             | Self::Compressed { .. }
             | Self::NotOfTerraform { .. }
             | Self::NothingReads { .. }
+            | Self::LockBehind { .. }
             | Self::SecretOfNobody { .. } => Severity::Note,
             _ => Severity::Error,
         }
@@ -429,8 +434,8 @@ impl Problem {
                 "bring back the file as it was, or move it away and run `genhost lock`, which pins everything anew".into()
             }
             Self::LockVersion { .. } => "use the genhost that wrote it, or move it away and run `genhost lock`".into(),
-            Self::LockStale { .. } => "run `genhost lock`".into(),
-            Self::NotLocked { name, known } => suggest(name, known)?,
+            Self::LockStale { .. } | Self::LockBehind { .. } => "run `genhost lock`".into(),
+            Self::NotLocked { name, known } | Self::UnknownArchive { label: name, known } => suggest(name, known)?,
             Self::ToolMissing { package, .. } => format!("install the package `{package}`"),
             Self::NoArchive { label } => format!(
                 "say `--archive {label}=https://…`, or run `apt-get update` on a machine that has it among its own sources"
@@ -501,6 +506,10 @@ fn list(words: &[String]) -> String {
         Some((only, [])) => only.clone(),
         Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
     }
+}
+
+fn and_more(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(", and {count} more") }
 }
 
 /// The nearest known word, when one is near.

@@ -3,7 +3,7 @@
 
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -130,6 +130,11 @@ impl Lock {
         self.images.retain(|name, _| !names.iter().any(|gone| gone == name.as_str()));
         self.systems.retain(|name, _| !names.iter().any(|gone| gone == name.as_str()));
         Ok(self)
+    }
+
+    /// The architectures of its systems.
+    pub fn arches(&self) -> BTreeSet<Arch> {
+        self.systems.values().flat_map(BTreeMap::keys).cloned().collect()
     }
 
     /// A pinned file.
