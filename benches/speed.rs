@@ -1,5 +1,5 @@
 //! How long a run of genhost takes, beside a plain loop that only hashes and writes the same bytes: whole processes,
-//! taken in turns in one run, so that the ratio means something on a noisy machine. `cargo bench`
+//! taken in turns in one run, so that the ratio means something on a noisy machine. `cargo bench --bench speed`
 
 #[path = "../tests/fixture/mod.rs"]
 mod fixture;

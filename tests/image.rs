@@ -2,42 +2,22 @@
 
 mod fixture;
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
-use fixture::server::Server;
-use genhost::result::sha256;
+use fixture::disks::{Locked, need, run};
+use fixture::guest::Guest;
 use tempfile::TempDir;
 
 /// The name of the machine that builds; nothing of it may be in a disk.
 const BUILDER: &str = "builder-5e1f7a";
 
-fn base() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn need(path: &str) -> PathBuf {
-    let path = base().join(path);
-    assert!(path.exists(), "{path:?} is missing: run `.ci/setup`");
-    path
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}: run `.ci/setup`"));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{stderr}", output.status);
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 /// A cluster with its lock, and a disk of its vpn-server that holds no secret.
 struct Built {
-    folder: PathBuf,
-    settings: Vec<String>,
+    locked: Locked,
     said: String,
 }
 
@@ -49,64 +29,26 @@ impl Built {
     }
 
     fn make() -> Self {
-        let folder = base().join("target/images");
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(folder.join("www")).expect("a folder");
-        std::fs::write(folder.join("secrets.yaml"), fixture::SECRETS).expect("secrets");
-        let private = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(folder.join("secrets.yaml"), private).expect("chmod");
-        // Consul is in no registry of packages: Debian 11's is in its place, and in its version.
-        let zip = folder.join("www/consul.zip");
-        run(Command::new("zip")
-            .args(["-q", "-1", "-j", "-X"])
-            .arg(&zip)
-            .arg(need("target/roots/bullseye/usr/bin/consul")));
-        let server = Server::start(&folder.join("www"));
-        let consul = sha256(&std::fs::read(&zip).expect("a file"));
-        let url = server.url("consul.zip");
-        let settings = [
-            "vpn.endpoint=10.0.2.15".to_owned(),
-            "versions.consul=1.8.7".to_owned(),
-            format!("artifacts.consul={{urls: ['{url}'], sha256: {{amd64: {consul}}}}}"),
-        ];
-        let mut built = Self { folder, settings: settings.into(), said: String::new() };
-        run(&mut built.genhost(&["lock"]));
-        run(&mut built.genhost(&["lock", "--check"]));
+        let (locked, server) = Locked::new("images", &[]);
+        run(&mut locked.genhost(&["lock", "--check"]));
         // From here on there is no server: what is built is built of what is in the store.
         drop(server);
-        let image = built.genhost(&[
-            "image",
-            "--host",
-            "swarm-node0",
-            "--format",
-            "raw",
-            "--sealed",
-            "--check",
-            "-o",
-            "sealed",
-        ]);
-        built.said = run(&mut image.under(&[
-            "unshare",
-            "--uts",
-            "sh",
-            "-c",
-            &format!("hostname {BUILDER}; exec \"$@\" 2>&1"),
-            "sh",
-        ]));
-        built
+        let image = ["image", "--host", "swarm-node0", "--format", "raw", "--sealed", "--check", "-o", "sealed"];
+        let hostname = format!("hostname {BUILDER}; exec \"$@\" 2>&1");
+        let said = run(&mut locked.genhost(&image).under(&["unshare", "--uts", "sh", "-c", &hostname, "sh"]));
+        Self { locked, said }
+    }
+
+    fn folder(&self) -> &Path {
+        &self.locked.folder
     }
 
     fn genhost(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_genhost"));
-        command.args(arguments).args(self.settings.iter().flat_map(|setting| ["--set", setting]));
-        // mke2fs of `.ci/setup` first.
-        let path = format!("{}:{}", need("target/e2fsprogs/bin").display(), std::env::var("PATH").expect("PATH"));
-        command.current_dir(&self.folder).env("PATH", path).env("XDG_CACHE_HOME", base().join("target/store"));
-        command
+        self.locked.genhost(arguments)
     }
 
     fn disk(&self) -> PathBuf {
-        self.folder.join("sealed")
+        self.folder().join("sealed")
     }
 }
 
@@ -141,77 +83,6 @@ fn has(file: &Path, text: &str) -> bool {
     status.success()
 }
 
-/// A machine that boots by software emulation, in which the test is root by an SSH key that firmware hands to systemd.
-struct Guest {
-    qemu: Child,
-    folder: TempDir,
-    port: u16,
-}
-
-impl Guest {
-    /// Boots from a disk that is left as it is, with more words for QEMU.
-    fn boot(disk: &Path, more: &[&str]) -> Self {
-        let folder = TempDir::new().expect("a temporary directory");
-        let key = folder.path().join("key");
-        run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
-        let public = std::fs::read(key.with_extension("pub")).expect("a key");
-        let credential = BASE64_STANDARD.encode(public);
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
-        let mut command = Command::new("qemu-system-x86_64");
-        command.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048", "-display", "none"]);
-        command.args(["-no-reboot", "-serial"]).arg(format!("file:{}", folder.path().join("console").display()));
-        command.arg("-drive").arg(format!("file={},if=virtio,format=raw,snapshot=on", disk.display()));
-        command.arg("-nic").arg(format!("user,restrict=on,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22"));
-        let credential = format!("type=11,value=io.systemd.credential.binary:ssh.authorized_keys.root={credential}");
-        let qemu = command.arg("-smbios").arg(credential).args(more).stdin(Stdio::null()).spawn();
-        Self { qemu: qemu.expect("QEMU: run `.ci/setup`"), folder, port }
-    }
-
-    /// What a command says, or nothing while it fails.
-    fn try_run(&self, command: &str) -> Option<String> {
-        let mut ssh = Command::new("ssh");
-        ssh.args([
-            "-n",
-            "-o",
-            "StrictHostKeyChecking=no",
-            "-o",
-            "UserKnownHostsFile=/dev/null",
-            "-o",
-            "LogLevel=ERROR",
-        ]);
-        ssh.args(["-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=5"])
-            .arg("-i")
-            .arg(self.folder.path().join("key"));
-        ssh.arg("-p")
-            .arg(self.port.to_string())
-            .args(["root@127.0.0.1", "timeout 20 sh -c"])
-            .arg(format!("'{command}'"));
-        let output = ssh.stderr(Stdio::null()).output().expect("ssh: run `.ci/setup`");
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    /// What a command says once it succeeds.
-    fn wait(&self, until: Instant, command: &str) -> String {
-        loop {
-            if let Some(said) = self.try_run(command) {
-                return said;
-            }
-            if Instant::now() > until {
-                let console = std::fs::read(self.folder.path().join("console")).unwrap_or_default();
-                panic!("{command} does not succeed in time:\n{}", String::from_utf8_lossy(&console));
-            }
-            std::thread::sleep(Duration::from_secs(2));
-        }
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
-    }
-}
-
 /// By BIOS and sealed, with the seed as a CD; neither packages nor artifacts can be fetched: there is no network.
 #[test]
 fn a_sealed_disk_becomes_a_host_by_its_seed() {
@@ -220,16 +91,23 @@ fn a_sealed_disk_becomes_a_host_by_its_seed() {
     let _alone = ALONE.lock();
     let begin = Instant::now();
     let until = begin + Duration::from_secs(480);
-    let guest = Guest::boot(&built.disk(), &["-cdrom", &built.folder.join("seed.iso").display().to_string()]);
+    let guest = Guest::boot(&built.disk(), None, &["-cdrom", &built.folder().join("seed.iso").display().to_string()]);
     guest.wait(until, "cloud-init status | grep -q done");
     println!("cloud-init is done after {} s", begin.elapsed().as_secs());
     let units = guest.wait(until, "sed -n s/^Wants=//p /etc/systemd/system/genhost.target");
-    guest.wait(until, &format!("systemctl is-active {}", units.trim()));
+    for unit in units.split_whitespace() {
+        guest.wait(until, &format!("systemctl is-active {unit}"));
+    }
+    let failed = guest.wait(until, "systemctl --failed --plain --no-legend");
+    assert_eq!(failed, "");
     assert!(units.contains("softether-vpnserver.service") && units.contains("consul.service"), "{units}");
     let members = guest.wait(until, "curl -sf -H@/etc/genhost/consul-token localhost:8500/v1/agent/members");
     assert!(members.contains("swarm-node0") && members.contains("192.168.30.2"), "{members}");
     let nodes = guest.wait(until, "docker node ls | grep swarm-node0");
     assert!(nodes.contains("Ready") && nodes.contains("Leader"), "{nodes}");
+    // Debian's kernel has IPVS: the port that it publishes is the routing mesh's.
+    let verified = guest.wait(until, "genhost-verify");
+    assert!(verified.contains("ok   port (ingress)"), "{verified}");
     println!("everything answers after {} s", begin.elapsed().as_secs());
     // Nothing was installed: there is no list of packages that could be; nothing was fetched: there is nobody to ask.
     assert_eq!(guest.wait(until, "find /var/lib/apt/lists -name *Packages* | wc -l").trim(), "0");
@@ -243,14 +121,9 @@ fn the_same_disk_boots_by_uefi() {
     let built = Built::get();
     let _alone = ALONE.lock();
     let until = Instant::now() + Duration::from_secs(300);
-    let guest = Guest::boot(&built.disk(), &["-bios", "/usr/share/ovmf/OVMF.fd"]);
-    let console = guest.folder.path().join("console");
-    loop {
-        let said = String::from_utf8_lossy(&std::fs::read(&console).unwrap_or_default()).into_owned();
-        if said.contains("login:") {
-            break;
-        }
-        assert!(Instant::now() < until, "no login in time:\n{said}");
+    let guest = Guest::boot(&built.disk(), None, &["-bios", "/usr/share/ovmf/OVMF.fd"]);
+    while !guest.console().contains("login:") {
+        assert!(Instant::now() < until, "no login in time:\n{}", guest.console());
         std::thread::sleep(Duration::from_secs(1));
     }
 }
@@ -262,7 +135,7 @@ fn two_builds_in_other_surroundings_are_the_same() {
     let hash = hash.split(' ').next().expect("a hash");
     assert!(built.said.contains(&format!("built twice, the same: sha256 {hash}")), "{}", built.said);
     assert!(!has(&built.disk(), BUILDER), "the builder's name is on the disk");
-    let left = std::fs::read_dir(&built.folder).expect("a folder").flatten().map(|entry| entry.file_name());
+    let left = std::fs::read_dir(built.folder()).expect("a folder").flatten().map(|entry| entry.file_name());
     let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with('.')).collect();
     assert!(left.is_empty(), "{left:?}");
 }
@@ -270,7 +143,7 @@ fn two_builds_in_other_surroundings_are_the_same() {
 #[test]
 fn a_disk_has_a_bill_of_what_is_on_it() {
     let built = Built::get();
-    let bill = std::fs::read_to_string(built.folder.join("sealed.cdx.json")).expect("a bill");
+    let bill = std::fs::read_to_string(built.folder().join("sealed.cdx.json")).expect("a bill");
     let bill: serde_json::Value = serde_json::from_str(&bill).expect("JSON");
     let parts = bill["components"].as_array().expect("components");
     let mut told: Vec<String> = parts.iter().filter_map(|part| Some(part["name"].as_str()?.to_owned())).collect();
@@ -314,7 +187,7 @@ fn a_sealed_disk_holds_nothing_of_its_host_but_programs() {
     let mut lists = names("/var/lib/apt/lists");
     lists.retain(|name| !matches!(name.as_str(), "lock" | "partial" | "auxfiles"));
     assert!(lists.is_empty(), "{lists:?}");
-    assert!(!names("/etc").iter().any(|name| name == "hostname"));
+    assert!(!names("/etc").iter().any(|name| name == "hostname" || name.starts_with(".resolv")));
     assert!(!names("/var/lib/cloud").iter().any(|name| name == "seed"));
     for empty in ["/etc/machine-id", "/etc/resolv.conf"] {
         assert!(look(disk, &format!("stat {empty}")).contains("Size: 0"), "{empty}");
@@ -331,12 +204,12 @@ fn a_sealed_disk_holds_nothing_of_its_host_but_programs() {
 fn a_disk_of_one_host_has_its_seed_and_is_for_its_owner() {
     let built = Built::get();
     let _alone = ALONE.lock();
-    let disk = built.folder.join("own.qcow2");
+    let disk = built.folder().join("own.qcow2");
     std::fs::write(&disk, "an older one").expect("a file");
     run(&mut built.genhost(&["image", "--host", "swarm-node0", "--format", "qcow2", "-o", "own.qcow2"]));
     let mode = std::fs::metadata(&disk).expect("an image").permissions().mode();
     assert_eq!(mode & 0o077, 0, "{mode:o}");
-    let raw = built.folder.join("own.raw");
+    let raw = built.folder().join("own.raw");
     run(Command::new("qemu-img").args(["convert", "-O", "raw"]).args([&disk, &raw]));
     let user_data = run(&mut built.genhost(&["--host", "swarm-node0"]));
     let seed = "/var/lib/cloud/seed/nocloud";
@@ -352,7 +225,7 @@ fn a_disk_of_one_host_has_its_seed_and_is_for_its_owner() {
 fn a_build_that_is_killed_leaves_what_was_there_and_the_next_clears_up() {
     let built = Built::get();
     let _alone = ALONE.lock();
-    let place = TempDir::new_in(&built.folder).expect("a folder");
+    let place = TempDir::new_in(built.folder()).expect("a folder");
     let output = place.path().join("disk");
     std::fs::write(&output, "an older one").expect("a file");
     let begin = || {
@@ -387,5 +260,5 @@ fn a_build_that_is_killed_leaves_what_was_there_and_the_next_clears_up() {
 
 #[test]
 fn shellcheck_has_nothing_to_say_about_the_script() {
-    run(Command::new("shellcheck").arg(base().join("src/image/customize")));
+    run(Command::new("shellcheck").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/image/customize")));
 }

@@ -19,7 +19,7 @@ use crate::diagnostic::{Diagnostic, Problem};
 use crate::emit::disk::{ARCHITECTURE, Seed};
 use crate::emit::sbom::{self, Bill};
 use crate::emit::seed;
-use crate::image::{Contents, Deb, Format, Recipe, beside, build, preflight, profile};
+use crate::image::{Contents, Deb, Format, Recipe, Workspace, build, preflight, profile};
 use crate::lock::{Lock, LockedSystem};
 use crate::render::HostTree;
 use crate::resolve::{Artifact, Pin};
@@ -224,6 +224,7 @@ fn seed_of(contents: Contents, locked: &LockedSystem, artifacts: &BTreeMap<Sha25
 struct Second {
     child: Child,
     disk: PathBuf,
+    _folder: Workspace,
     /// Where its cluster file lies: what was read once may be a pipe, which cannot be read again.
     _inputs: TempDir,
 }
@@ -241,7 +242,8 @@ impl Second {
             locked: true,
             ..arguments.input.clone()
         };
-        let disk = beside(output);
+        let folder = Workspace::beside(output)?;
+        let disk = folder.path().join("again");
         let format = if arguments.format == ImageFormat::Raw { "raw" } else { "qcow2" };
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(std::env::current_exe().map_err(error)?);
@@ -254,7 +256,7 @@ impl Second {
             ("USER", "nobody"),
         ]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(error)?;
-        Ok(Self { child, disk, _inputs: inputs })
+        Ok(Self { child, disk, _folder: folder, _inputs: inputs })
     }
 
     /// Waits for it, and gives the hash that it shares with the first.
@@ -278,13 +280,9 @@ impl Second {
 
 impl Drop for Second {
     fn drop(&mut self) {
-        // One that has ended is not there any more; what it wrote is nobody's.
+        // One that has ended is not there any more; what it wrote goes with its folder.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_file(&self.disk);
-        let mut bill = self.disk.clone().into_os_string();
-        bill.push(".cdx.json");
-        let _ = std::fs::remove_file(bill);
     }
 }
 

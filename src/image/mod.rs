@@ -25,7 +25,8 @@ use crate::load::{Catalogue, DiskProfile, System};
 use crate::render::HostTree;
 
 use program::Surroundings;
-use workspace::{Audience, Workspace};
+use workspace::Audience;
+pub use workspace::Workspace;
 
 /// A disk to be built. Two equal recipes are the same bytes, whatever the paths are.
 #[derive(Debug)]
@@ -112,12 +113,6 @@ pub fn profile<'a>(catalogue: &'a Catalogue, name: &SystemName) -> Result<(&'a S
 /// Which program is missing, or too old.
 pub fn preflight(format: Format) -> Result<(), Problem> {
     program::check(format)
-}
-
-/// A name beside `output` for a disk that is built to be compared: what is left of it, the next run removes.
-pub fn beside(output: &Path) -> PathBuf {
-    let name = output.file_name().unwrap_or_default().to_string_lossy();
-    output.with_file_name(format!("{}again-{name}", workspace::PREFIX))
 }
 
 /// A disk that was built, and is nowhere yet. It goes with this value unless it is delivered.

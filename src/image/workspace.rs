@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::program::MMDEBSTRAP;
 use crate::diagnostic::Problem;
 
-pub(super) const PREFIX: &str = ".genhost-disk-";
+const PREFIX: &str = ".genhost-disk-";
 /// The file in it that is locked as long as anybody works there.
 const LOCK: &str = "lock";
 /// Bytes that are either written or left a hole.
@@ -27,13 +27,17 @@ pub(super) enum Audience {
 }
 
 /// A folder of its own; it goes with this value.
-pub(super) struct Workspace {
+#[derive(Debug)]
+pub struct Workspace {
     folder: TempDir,
     _lock: File,
 }
 
 impl Workspace {
     /// Makes one beside `output`, and removes those in which nobody works any more.
+    ///
+    /// # Errors
+    /// Nothing can be written there.
     pub fn beside(output: &Path) -> Result<Self, Problem> {
         let parent = match output.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -67,14 +71,14 @@ impl Workspace {
     }
 
     /// Makes room. What cannot be removed now goes with the folder.
-    pub fn remove_all(&self, paths: &[&Path]) {
+    pub(super) fn remove_all(&self, paths: &[&Path]) {
         for path in paths {
             let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
         }
     }
 
     /// Puts a finished file in the place of what is at `output`.
-    pub fn deliver(self, file: &Path, output: &Path, audience: Audience) -> Result<(), Problem> {
+    pub(super) fn deliver(self, file: &Path, output: &Path, audience: Audience) -> Result<(), Problem> {
         let error = |error: std::io::Error| unwritable(output, &error);
         if audience == Audience::Everyone {
             // The umask has its say, as with any file that is made by `>`.
