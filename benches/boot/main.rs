@@ -25,21 +25,33 @@ fn main() {
     make_repository(&locked.folder);
     make_stock(&locked);
 
-    let own = seconds_to_work(&locked.folder, "own.raw", None);
-    let stock = seconds_to_work(&locked.folder, "stock.raw", Some(&server));
-    println!("{HOST}: {own:.0} s from its disk image, {stock:.0} s from a stock root, ratio {:.2}", own / stock);
+    let own = seconds(&locked.folder, "own.raw", None);
+    let stock = seconds(&locked.folder, "stock.raw", Some(&server));
+    for ((what, own), (_, stock)) in own.iter().zip(&stock) {
+        println!("{what}: {own:.0} s from its disk image, {stock:.0} s from a stock root, ratio {:.2}", own / stock);
+    }
 }
 
-/// From power-on until the host's own check is content.
-fn seconds_to_work(folder: &Path, disk: &str, server: Option<&Server>) -> f64 {
+/// What a host has to come to, in this order, and how it is asked.
+const STEPS: [(&str, &str); 3] = [
+    ("cloud-init is done", "cloud-init status | grep -q done"),
+    (
+        "every unit is active and the swarm answers",
+        "systemctl is-active genhost.target && docker node ls && \
+         for unit in $(sed -n s/^Wants=//p /etc/systemd/system/genhost.target); do systemctl is-active $unit || exit; done",
+    ),
+    ("its own check is content", "genhost-verify"),
+];
+
+/// From power-on to each step.
+fn seconds(folder: &Path, disk: &str, server: Option<&Server>) -> [(&'static str, f64); 3] {
     let begin = Instant::now();
     let seed = folder.join("seed.iso").display().to_string();
     let guest = Guest::boot(&folder.join(disk), server, &["-cdrom", &seed]);
-    let until = begin + Duration::from_secs(3600);
-    guest.wait(until, "cloud-init status | grep -q done");
-    println!("{disk}: cloud-init is done after {:.0} s", begin.elapsed().as_secs_f64());
-    guest.wait(until, "genhost-verify");
-    begin.elapsed().as_secs_f64()
+    STEPS.map(|(what, command)| {
+        guest.wait(begin + Duration::from_secs(3600), command);
+        (what, begin.elapsed().as_secs_f64())
+    })
 }
 
 /// What the lock names, as a repository of packages in the server's folder.
