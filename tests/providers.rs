@@ -13,7 +13,8 @@ use fixture::Workplace;
 use fixture::server::Server;
 use serde_json::Value;
 
-/// Programs that no registry has which `.ci/setup` may ask, and a machine of its own for `virt-install`.
+/// Programs that no registry has which `.ci/setup` may ask; `az`, which wants an account and a dozen answers before; and the
+/// one whose provider is this machine.
 const NOT_CASES: [&str; 4] = ["az", "doctl", "gcloud", "virt-install"];
 
 /// A provider. Its file's name is the platform's.
