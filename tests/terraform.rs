@@ -1,12 +1,16 @@
 //! Terraform configurations. Its providers, which alone know their resources' arguments, cannot be had here: what is tested is
-//! that every name a configuration uses is one that it declares, and that the ports are the host's own firewall's.
+//! that every name a configuration uses is one that it declares, that the ports are the host's own firewall's, and what
+//! Terraform itself makes of it without them.
 
 mod fixture;
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use fixture::Workplace;
-use serde_json::Value;
+use genhost::result::sha256;
+use serde_json::{Value, json};
 
 fn configuration(workplace: &Workplace, arguments: &[&str]) -> Value {
     workplace.genhost([&["terraform", "-o", "tf"], arguments].concat()).stdout_of_success();
@@ -84,6 +88,53 @@ fn every_name_is_declared_and_every_file_is_there() {
         // The placeholder is what the hosts dial, so that it can be replaced.
         let node1 = std::fs::read_to_string(workplace.path("tf/user-data-swarm-node1.yaml")).expect("user-data");
         assert_eq!(node1.contains("string Hostname genhost-vpn-endpoint.example.com/tcp"), placeholder);
+    }
+}
+
+/// What Terraform says in a folder of a workplace.
+fn terraform(workplace: &Workplace, folder: &str, words: &[&str], input: &str) -> String {
+    let mut command = Command::new("terraform");
+    command
+        .args(words)
+        .current_dir(workplace.path(folder))
+        .env("CHECKPOINT_DISABLE", "1")
+        .env_remove("TF_CLI_CONFIG_FILE");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("terraform");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("input");
+    let output = child.wait_with_output().expect("terraform");
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// It reads every block, and evaluates the user-data beside an address that is known; resources it leaves to the providers.
+/// Nothing that `.ci/setup` may ask has Terraform: this is for machines that do.
+#[test]
+fn terraform_reads_it_and_puts_the_address_in() {
+    if Command::new("terraform").arg("-version").output().is_err() {
+        eprintln!("NOT TESTED: there is no `terraform` here to read the configuration");
+        return;
+    }
+    for arguments in [&[][..], &MIXED, &["--stack", "classic"]] {
+        let workplace = Workplace::new();
+        let configuration = configuration(&workplace, arguments);
+        let providers = terraform(&workplace, "tf", &["providers"], "");
+        assert!(providers.contains("digitalocean/digitalocean] ~> 2."), "{providers}");
+        let user_data = &configuration["locals"]["user_data"];
+        let known = json!({"locals": {"user_data": user_data, "vpn_endpoint": "203.0.113.10"}});
+        workplace.write("known/genhost.tf.json", known.to_string());
+        let hosts: Vec<&String> = user_data.as_object().expect("user-data").keys().collect();
+        let text = |host: &str| {
+            std::fs::read_to_string(workplace.path(&format!("tf/user-data-{host}.yaml"))).expect("user-data")
+        };
+        for host in &hosts {
+            workplace.write(&format!("known/user-data-{host}.yaml"), text(host));
+        }
+        for host in hosts {
+            let wanted = sha256(text(host).replace("genhost-vpn-endpoint.example.com", "203.0.113.10").as_bytes());
+            let question = format!("nonsensitive(sha256(local.user_data[\"{host}\"]))\n");
+            assert_eq!(terraform(&workplace, "known", &["console"], &question), format!("\"{wanted}\"\n"), "{host}");
+        }
     }
 }
 
