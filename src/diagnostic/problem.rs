@@ -152,8 +152,6 @@ pub enum Problem {
     NoChoice { choice: String, system: String },
     #[error("`{artifact}` {version} has no pinned sha256")]
     NoPinnedHash { artifact: String, version: String },
-    #[error("no profile says how `{artifact}` {version} is used: {}", list(.keys))]
-    UnknownVersion { artifact: String, version: String, keys: Vec<String> },
     #[error("the image `{image}` {version} has no pinned digest")]
     NoPinnedDigest { image: String, version: String, known: Vec<String> },
     #[error("`all` stands for every architecture, so no other can stand beside it")]
@@ -401,9 +399,6 @@ impl Problem {
                 "give a host the role `swarm-manager`; hosts rendered by role join what it began".into()
             }
             Self::NoChoice { choice, .. } => format!("say `install: {{{choice}: …}}` in cluster.yaml"),
-            Self::UnknownVersion { artifact, version, .. } => format!(
-                "give `{version}` its `values` in a profile of your own, `artifacts/{artifact}.yaml` below `--profiles`"
-            ),
             Self::NoPinnedHash { artifact, .. } => format!(
                 "pin it on first download with `genhost lock`, or write its hash into cluster.yaml: \
                  `artifacts: {{{artifact}: {{sha256: {{amd64: …}}}}}}`"

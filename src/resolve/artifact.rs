@@ -1,6 +1,6 @@
 //! Which artifact exactly: its version, urls and hashes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -75,18 +75,7 @@ pub(super) fn pin(
         let urls = urls(name, profile, own, &version, arch, system)?;
         files.insert(arch.clone(), Pin { sha256: sha256.clone(), urls });
     }
-    let values = match known {
-        Some(known) => known.values.clone(),
-        None => {
-            let keys: BTreeSet<&String> = profile.versions.values().flat_map(|known| known.values.keys()).collect();
-            if !keys.is_empty() {
-                let (artifact, version) = (name.to_string(), version.to_string());
-                let problem = Problem::UnknownVersion { artifact, version, keys: keys.into_iter().cloned().collect() };
-                return Err(Diagnostic::at(own.map_or(name.place, |own| own.place), problem));
-            }
-            BTreeMap::new()
-        }
-    };
+    let values = known.map(|known| known.values.clone()).unwrap_or_default();
     Ok(Artifact { version, files, values })
 }
 
