@@ -19,6 +19,8 @@ const BUILDER: &str = "builder-5e1f7a";
 struct Built {
     locked: Locked,
     said: String,
+    /// Hidden files that lay beside the disk when it was done, and nobody else had written there yet.
+    left: Vec<PathBuf>,
 }
 
 impl Built {
@@ -36,7 +38,10 @@ impl Built {
         let image = ["image", "--host", "swarm-node0", "--format", "raw", "--sealed", "--check", "-o", "sealed"];
         let hostname = format!("hostname {BUILDER}; exec \"$@\" 2>&1");
         let said = run(&mut locked.genhost(&image).under(&["unshare", "--uts", "sh", "-c", &hostname, "sh"]));
-        Self { locked, said }
+        let hidden = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let beside = std::fs::read_dir(&locked.folder).expect("a folder").flatten().map(|entry| entry.path());
+        let left = beside.filter(hidden).collect();
+        Self { locked, said, left }
     }
 
     fn folder(&self) -> &Path {
@@ -135,9 +140,7 @@ fn two_builds_in_other_surroundings_are_the_same() {
     let hash = hash.split(' ').next().expect("a hash");
     assert!(built.said.contains(&format!("built twice, the same: sha256 {hash}")), "{}", built.said);
     assert!(!has(&built.disk(), BUILDER), "the builder's name is on the disk");
-    let left = std::fs::read_dir(built.folder()).expect("a folder").flatten().map(|entry| entry.file_name());
-    let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with('.')).collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert!(built.left.is_empty(), "{:?}", built.left);
 }
 
 #[test]
