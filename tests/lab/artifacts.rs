@@ -11,8 +11,9 @@ use crate::sandbox::{Daemon, folder, root, run};
 
 /// The archive of a classic Swarm image (`docker save`), which no registry of packages has.
 pub const SWARM_IMAGE: &str = "GENHOST_LAB_SWARM_IMAGE";
-/// The image that containers of the checks run, as its archive calls it.
-pub const BUSYBOX: &str = "busybox:lab";
+/// The image that containers of the checks run, as its archive calls it. An engine of a swarm asks for it where it is said to be
+/// from, even when it has it.
+pub const BUSYBOX: &str = "localhost/busybox:lab";
 
 /// Files below `target/lab/www` by name, with their SHA-256.
 pub struct Artifacts {
@@ -55,6 +56,12 @@ impl Artifacts {
     /// `{urls: […], sha256: {…}}` of one, as cluster.yaml has it, for the platform that the lab runs on.
     pub fn pin(&self, name: &str) -> String {
         format!("{{urls: ['http://{ROUTER}/{name}'], sha256: {{all: {}}}}}", self.sums[name])
+    }
+
+    /// What a cluster.yaml has to say of the version of Consul, and of where the lab has it and the image of the checks.
+    pub fn pins(&self) -> String {
+        let (consul, busybox) = (self.pin("consul.zip"), self.pin("busybox.tar"));
+        format!("versions: {{consul: 1.8.7}}\nartifacts:\n  consul: {consul}\nimages:\n  busybox: {busybox}\n")
     }
 }
 

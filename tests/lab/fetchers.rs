@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::artifacts::www;
-use crate::fleet::Recipe;
+use crate::fleet::{Fleet, Recipe};
 use crate::internet::{ROUTER, Site};
 use crate::lab::Lab;
 use crate::machine::Machine;
@@ -31,9 +31,9 @@ const LATE: &str = "60";
 
 impl Fetchers {
     /// Powers them on.
-    pub fn boot(lab: &Lab) -> Self {
+    pub fn boot(lab: &Lab, fleet: &Fleet) -> Self {
         let consul = |urls: &str| {
-            lab.recipe.change(|text| {
+            fleet.recipe.change(|text| {
                 text.replace(&format!("urls: ['http://{ROUTER}/consul.zip']"), &format!("urls: [{urls}]"))
             })
         };
@@ -51,12 +51,12 @@ impl Fetchers {
         ];
         // The first urls are gone before the host asks.
         let by_hash = www().join("by-hash");
-        lab.recipe.print(&["mirror", &by_hash.to_string_lossy()]);
-        let air_gap = lab.recipe.change(|text| {
+        fleet.recipe.print(&["mirror", &by_hash.to_string_lossy()]);
+        let air_gap = fleet.recipe.change(|text| {
             let text = text.replace("/consul.zip", "/nothing.zip").replace("/busybox.tar", "/nothing.tar");
             format!("{text}mirror: http://{ROUTER}/by-hash\n")
         });
-        let source = lab.recipe.change(|text| {
+        let source = fleet.recipe.change(|text| {
             text.replace("install: {consul: zip}", "install: {consul: zip, softether: source}")
                 .replace("versions: {consul: 1.8.7}", "versions: {consul: 1.8.7, softether: 5.01.9674}")
                 .replace(

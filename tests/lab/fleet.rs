@@ -1,5 +1,9 @@
-//! The article's three hosts, and what it means that they are well.
+//! Fleets, one of each stack, and what it means that they are well.
 
+pub mod classic;
+pub mod swarm_mode;
+
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -9,8 +13,49 @@ use crate::internet::Site;
 use crate::machine::Machine;
 use crate::resolver::NAME;
 
-/// Public address of the vpn-server.
-pub const ENDPOINT: &str = "203.0.113.10";
+/// What differs between the fleets of the stacks: a file in `fleet/` each.
+pub struct Stack {
+    /// As cluster.yaml calls it.
+    pub name: &'static str,
+    /// What the names of its machines begin with, so that no two machines of the lab have the same.
+    prefix: &'static str,
+    /// Its hosts; the first is the vpn-server.
+    pub seats: &'static [Seat],
+    /// What is added to the addresses of machines that a check adds to it.
+    guests: u8,
+    /// Their root file system.
+    guest_system: fn() -> PathBuf,
+    /// Seconds within which it is one cluster.
+    seconds: u64,
+    /// Its cluster.yaml.
+    recipe: fn(&Artifacts) -> Recipe,
+    /// How a shell on a host begins a command of Consul's.
+    pub consul: &'static str,
+    /// A script that fails when a host, whose VPN and Consul are well, is not in the cluster of Docker's.
+    joined: fn(&Fleet, &Host) -> String,
+    /// Makes the overlay network [`NETWORK`] and a container on each host, which the others reach by the name `box-HOST`.
+    make_boxes: fn(&Fleet),
+    /// A command that prints the name of the one that runs on a host now.
+    container: fn(&Host) -> String,
+    /// Takes a machine, which is still on, out of the cluster of Docker's.
+    dismiss: fn(&Fleet, &Machine),
+    /// What Consul's API shows to nobody without a token.
+    pub unread: &'static [&'static str],
+}
+
+/// One host of a stack's.
+pub struct Seat {
+    /// As cluster.yaml calls it.
+    pub name: &'static str,
+    /// Where it is connected.
+    pub site: Site,
+    /// Its root file system.
+    pub system: fn() -> PathBuf,
+    /// TCP ports that everybody reaches.
+    pub open: &'static [u16],
+    /// TCP ports that people on the VPN reach besides.
+    pub people: &'static [u16],
+}
 
 /// A cluster.yaml, with which genhost is run as a user does.
 pub struct Recipe {
@@ -18,21 +63,11 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The built-in cluster of the stack classic on Debian 11, artifacts from the lab's server.
-    pub fn classic(artifacts: &Artifacts) -> Self {
-        let built_in =
-            include_str!("../../profiles/clusters/classic.yaml").replace("os: ubuntu-22.04", "os: debian-11");
-        let mut pins = format!(
-            "install: {{consul: zip}}\nversions: {{consul: 1.8.7}}\nartifacts:\n  consul: {}\nimages:\n  busybox: {}\n",
-            artifacts.pin("consul.zip"),
-            artifacts.pin("busybox.tar"),
-        );
-        if artifacts.has_swarm {
-            pins += &format!("  swarm: {}\n", artifacts.pin("swarm.tar"));
-        }
+    /// A cluster of this stack in the lab, with the password and the key of the people on its VPN.
+    fn new(stack: &Stack, cluster: &str) -> Self {
         let workplace = Workplace::new();
         workplace.write("secrets.yaml", format!("{SECRETS}own:\n  vpn/user/user: something\n  vpn/psk: sharedkey\n"));
-        workplace.write("cluster.yaml", built_in.replace(NAME, ENDPOINT) + &pins);
+        workplace.write("cluster.yaml", cluster.replace(NAME, &stack.endpoint()));
         Self { workplace }
     }
 
@@ -86,11 +121,12 @@ impl BuiltIn {
 
 /// A host of the cluster.
 pub struct Host {
+    /// As cluster.yaml calls it.
+    pub name: &'static str,
+    pub seat: &'static Seat,
     pub machine: Machine,
     /// Its address in the VPN.
     pub vpn_address: String,
-    /// Address of its container in the overlay network of the checks.
-    pub box_address: String,
 }
 
 impl std::ops::Deref for Host {
@@ -101,34 +137,42 @@ impl std::ops::Deref for Host {
     }
 }
 
-/// The three.
+/// The hosts of one stack.
 pub struct Fleet {
-    pub hosts: [Host; 3],
-    /// Seconds from power-on to a cluster that is whole.
+    pub stack: &'static Stack,
+    pub recipe: Recipe,
+    pub hosts: Vec<Host>,
+    /// From power-on to a cluster that is whole.
     pub to_cluster: Duration,
     /// Whether the containers are made.
-    pub boxes: OnceLock<()>,
+    boxes: OnceLock<()>,
 }
 
 /// The overlay network that the checks make once.
 pub const NETWORK: &str = "testnet";
 
+impl Stack {
+    /// Public address of its vpn-server.
+    pub fn endpoint(&self) -> String {
+        self.seats[0].site.address()
+    }
+}
+
 impl Fleet {
     /// Powers them on together and waits until each is what cloud-init was to make of it, and all are one cluster.
-    pub fn boot(recipe: &Recipe) -> Self {
-        let sites =
-            [("swarm-node0", Site::Cloud(10)), ("swarm-node1", Site::Cloud(11)), ("swarm-local", Site::Home(50))];
-        let mut number = 10;
-        let hosts = sites.map(|(name, site)| {
-            let user_data = recipe.print(&["--host", name]);
-            number += 1;
-            let vpn_address = address_of(recipe, name);
-            Host { machine: Machine::new(name, site, &user_data), vpn_address, box_address: format!("10.9.0.{number}") }
+    pub fn boot(stack: &'static Stack, artifacts: &Artifacts) -> Self {
+        let recipe = (stack.recipe)(artifacts);
+        let hosts = stack.seats.iter().map(|seat| {
+            let user_data = recipe.print(&["--host", seat.name]);
+            let machine =
+                Machine::of(&(seat.system)(), &format!("{}{}", stack.prefix, seat.name), seat.site, &user_data);
+            Host { name: seat.name, seat, machine, vpn_address: address_of(&recipe, seat.name) }
         });
+        let hosts: Vec<_> = hosts.collect();
         let start = Instant::now();
         hosts.iter().for_each(|host| host.power_on());
-        let mut fleet = Self { hosts, to_cluster: Duration::ZERO, boxes: OnceLock::new() };
-        fleet.wait(150, start, |fleet, host| fleet.joined(host));
+        let mut fleet = Self { stack, recipe, hosts, to_cluster: Duration::ZERO, boxes: OnceLock::new() };
+        fleet.wait(stack.seconds, start, |fleet, host| fleet.joined(host));
         fleet.to_cluster = start.elapsed();
         fleet
     }
@@ -145,33 +189,73 @@ impl Fleet {
         &self.hosts[2]
     }
 
+    /// All hosts but one.
+    pub fn others<'a>(&'a self, host: &'a Host) -> impl Iterator<Item = &'a Host> {
+        self.hosts.iter().filter(|other| other.name != host.name)
+    }
+
+    /// A machine in the cloud that a check adds: switched off, its name and its address like no other's.
+    pub fn guest(&self, name: &str, number: u8, user_data: &str) -> Machine {
+        let name = format!("{}{name}", self.stack.prefix);
+        Machine::of(&(self.stack.guest_system)(), &name, self.guest_site(number), user_data)
+    }
+
+    /// Where such a machine is connected.
+    pub fn guest_site(&self, number: u8) -> Site {
+        Site::Cloud(self.stack.guests + number)
+    }
+
+    /// Takes machines that were added out of the cluster and off, all at once.
+    pub fn dismiss(&self, machines: &[&Machine]) {
+        std::thread::scope(|scope| {
+            for machine in machines {
+                scope.spawn(|| {
+                    (self.stack.dismiss)(self, machine);
+                    machine.run(&format!("{} leave; systemctl stop consul", self.stack.consul));
+                    machine.power_cut();
+                });
+            }
+        });
+    }
+
+    /// A shell's command that runs one in the container of the checks on a host.
+    pub fn in_box(&self, host: &Host, command: &str) -> String {
+        format!("docker exec \"$({})\" {command}", (self.stack.container)(host))
+    }
+
+    /// The same with a program of the host's, in the container's network.
+    pub fn in_network(&self, host: &Host, command: &str) -> String {
+        let container = (self.stack.container)(host);
+        format!("nsenter -t \"$(docker inspect -f '{{{{.State.Pid}}}}' \"$({container})\")\" -n {command}")
+    }
+
+    /// The address that this container has in the overlay network.
+    #[track_caller]
+    pub fn box_address(&self, host: &Host) -> String {
+        let container = (self.stack.container)(host);
+        let address = format!("{{{{.NetworkSettings.Networks.{NETWORK}.IPAddress}}}}");
+        host.ok(&format!("docker inspect -f '{address}' \"$({container})\""))
+    }
+
     /// Whether a host is in the cluster: the script fails at the first thing that is not so.
     fn joined(&self, host: &Host) -> String {
         let mut script = format!(
-            "ip -4 addr show vpn_vlan0 | grep -F ' {}/24 ' || {{ ip addr; exit 1; }}
-             members=$(consul members) nodes=$(curl -sf 'localhost:8500/v1/kv/docker/nodes?keys')
-             systemctl is-active docker && [ -e /var/lib/genhost/up ] || exit 1\n",
-            host.vpn_address
+            "ip -4 addr show vpn_vlan0 | grep -F ' {}/24 ' || {{ ip addr; exit 1; }}\nmembers=$({} members)\n",
+            host.vpn_address, self.stack.consul
         );
-        for Host { machine, vpn_address, .. } in &self.hosts {
-            script += &format!(
-                "echo \"$members\" | grep '^{} .* alive ' || {{ echo \"$members\"; exit 1; }}\n",
-                machine.name
-            );
-            script += &format!("echo \"$nodes\" | grep -F /{vpn_address}:2375 || {{ echo \"$nodes\"; exit 1; }}\n");
+        for Host { name, .. } in &self.hosts {
+            script += &format!("echo \"$members\" | grep '^{name} .* alive ' || {{ echo \"$members\"; exit 1; }}\n");
         }
-        script
+        script + &(self.stack.joined)(self, host)
     }
 
-    /// Whether everything works on a host: it is in the cluster, and its container talks to the others by name and by address.
+    /// Whether everything works on a host: it is in the cluster, and its container talks to the others.
     fn well(&self, host: &Host) -> String {
         let mut script = self.joined(host);
-        for other in self.hosts.iter().filter(|other| other.name != host.name) {
-            for to in [format!("box-{}", other.name), other.box_address.clone()] {
-                script += &format!("\ndocker exec box-{} ping -qc1 -W2 {to}", host.name);
-            }
+        for other in self.others(host) {
+            script += &(self.in_box(host, &format!("ping -qc1 -W2 box-{}", other.name)) + "\n");
         }
-        script + "\nfailed=$(systemctl --failed --no-legend); [ -z \"$failed\" ] || { echo \"$failed\"; exit 1; }"
+        script + "failed=$(systemctl --failed --no-legend); [ -z \"$failed\" ] || { echo \"$failed\"; exit 1; }"
     }
 
     /// Waits until all is well on every host, and tells how long that took since then.
@@ -198,7 +282,7 @@ impl Fleet {
             let Some((answer, (host, script))) = answers.iter().zip(&asked).find(|(answer, _)| !answer.ok) else {
                 return since.elapsed();
             };
-            let name = &host.name;
+            let name = &host.machine.name;
             assert!(
                 since.elapsed() < Duration::from_secs(seconds),
                 "{name}: not well within {seconds} s\n{script}\nended with\n{}",
@@ -208,16 +292,14 @@ impl Fleet {
         }
     }
 
-    /// Makes the overlay network and a container on each host, as the article does.
+    /// Makes the overlay network and a container on each host, once.
     pub fn make_boxes(&self) {
-        self.node0().ok(&format!("docker network create -d overlay --subnet 10.9.0.0/24 {NETWORK}"));
-        for host in &self.hosts {
-            host.wait(30, &format!("docker image inspect {BUSYBOX}"));
-            host.ok(&format!(
-                "docker run -d --restart=always --name box-{} --net {NETWORK} --ip {} {BUSYBOX} sleep 1000000",
-                host.name, host.box_address
-            ));
-        }
+        self.boxes.get_or_init(|| {
+            for host in &self.hosts {
+                host.wait(60, &format!("docker image inspect {BUSYBOX}"));
+            }
+            (self.stack.make_boxes)(self);
+        });
     }
 }
 

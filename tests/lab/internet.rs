@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -50,15 +51,25 @@ impl Site {
         let _ = Command::new("ip").args(["netns", "del", name]).stderr(Stdio::null()).status();
         run("ip", &["netns", "add", name]);
         run("ip", &["-n", name, "link", "set", "lo", "up"]);
-        let far = &format!("v-{host}");
+        // A name of at most 15 characters.
+        let far = &format!("v-{}", self.address());
         let (there, bridge): (&[&str], _) = match self {
             Self::Cloud(_) => (&[], "br0"),
             Self::Home(_) => (&["-n", "home"], "lan0"),
         };
         let _ = Command::new("ip").args(there).args(["link", "del", far]).stderr(Stdio::null()).status();
-        run("ip", &[there, &["link", "add", far, "type", "veth", "peer", "name", "eth0", "netns", name]].concat());
+        let mac = mac(self.address().parse().expect("an address"));
+        let veth = ["link", "add", far, "type", "veth", "peer", "name", "eth0", "address", &mac, "netns", name];
+        run("ip", &[there, &veth[..]].concat());
         run("ip", &[there, &["link", "set", far, "master", bridge, "up"]].concat());
     }
+}
+
+/// What the interface with this address is called on the wire. It outlives a reboot, as a card's does: neighbours go on for half a
+/// minute with the one they know.
+fn mac(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
 /// Runs something where a host's neighbours are: on the internet, or in the home.
@@ -91,7 +102,8 @@ impl Internet {
         let ip = |line: &str| {
             run("ip", &line.split_whitespace().collect::<Vec<_>>());
         };
-        ip("link add br0 type bridge");
+        // Without an address of its own a bridge takes another one whenever machines come and go.
+        ip(&format!("link add br0 address {} type bridge", mac(Ipv4Addr::new(203, 0, 113, 1))));
         for address in ["203.0.113.1/24", "203.0.113.53/32", "169.254.169.254/32"] {
             ip(&format!("addr add {address} dev br0"));
         }
@@ -103,10 +115,13 @@ impl Internet {
         ip(&format!("-n home addr add {HOME}/24 dev eth0"));
         ip("-n home link set eth0 up");
         ip(&format!("-n home route add default via {ROUTER}"));
-        ip("-n home link add lan0 type bridge");
+        ip(&format!("-n home link add lan0 address {} type bridge", mac(Ipv4Addr::new(192, 168, 1, 1))));
         ip("-n home addr add 192.168.1.1/24 dev lan0");
         ip("-n home link set lan0 up");
-        run("ip", &["netns", "exec", "home", "sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+        let sysctl = ["netns", "exec", "home", "sysctl", "-qw", "net.ipv4.ip_forward=1"];
+        // Whoever still writes to an address that the home had is not told of a better way there.
+        let no_redirects = ["net.ipv4.conf.all.send_redirects=0", "net.ipv4.conf.eth0.send_redirects=0"];
+        run("ip", &[&sysctl[..], &no_redirects].concat());
         nft_at_home(
             "table ip nat { chain post { type nat hook postrouting priority 100; oifname eth0 masquerade; }; }
              table ip filter { chain forward { type filter hook forward priority 0; policy drop;
@@ -156,14 +171,14 @@ impl Internet {
         run("ip", &route);
     }
 
-    /// Somebody at home's provider answers in place of the VPN server; `None`: nobody does any more. What was connected is cut
-    /// off.
-    pub fn intercept(&self, server: &str, by: Option<&str>) {
+    /// Somebody at home's provider answers in place of every VPN server; `None`: nobody does any more. What was connected is
+    /// cut off.
+    pub fn intercept(&self, by: Option<&str>) {
         let mut rules = "table ip middle\ndelete table ip middle\n".to_owned();
         if let Some(by) = by {
             rules += &format!(
                 "table ip middle {{ chain pre {{ type nat hook prerouting priority -110; \
-                 ip daddr {server} tcp dport 443 dnat to {by}; }}; }}\n"
+                 iifname lan0 tcp dport 443 dnat to {by}; }}; }}\n"
             );
         }
         nft_at_home(&rules);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::artifacts::Artifacts;
 use crate::fetchers::Fetchers;
-use crate::fleet::{Fleet, Recipe};
+use crate::fleet::{Fleet, Stack, classic, swarm_mode};
 use crate::internet::Internet;
 use crate::machine::Machine;
 use crate::resolver;
@@ -22,6 +22,9 @@ pub struct Check {
     pub run: fn(&Lab) -> String,
 }
 
+/// The stacks of which there is a fleet.
+const STACKS: [&Stack; 2] = [&classic::STACK, &swarm_mode::STACK];
+
 /// For a check that can always be judged.
 pub fn never(_: &Lab) -> Option<String> {
     None
@@ -31,8 +34,7 @@ pub fn never(_: &Lab) -> Option<String> {
 pub struct Lab {
     pub internet: Internet,
     pub artifacts: Artifacts,
-    pub recipe: Recipe,
-    fleet: OnceLock<Option<Fleet>>,
+    fleets: [OnceLock<Option<Fleet>>; STACKS.len()],
     /// The same root file system with no user-data to speak of: seconds to multi-user.target.
     plain: OnceLock<Duration>,
     fetchers: OnceLock<Fetchers>,
@@ -45,34 +47,55 @@ impl Lab {
         let internet = Internet::new();
         let artifacts = Artifacts::serve();
         resolver::serve();
-        let recipe = Recipe::classic(&artifacts);
         Self {
             internet,
             artifacts,
-            recipe,
-            fleet: OnceLock::new(),
+            fleets: Default::default(),
             plain: OnceLock::new(),
             fetchers: OnceLock::new(),
             guests: Mutex::default(),
         }
     }
 
-    /// The three hosts, up, with a container on each.
+    /// The hosts of every stack, up. The first check that asks boots them, one stack after the other; when that fails, all
+    /// others do at once.
+    pub fn fleets(&self) -> impl Iterator<Item = &Fleet> {
+        (0..STACKS.len()).map(|index| self.fleet(index))
+    }
+
+    /// The article's own hosts, up, with a container on each.
     #[track_caller]
-    pub fn fleet(&self) -> &Fleet {
-        let fleet = self.hosts();
-        fleet.boxes.get_or_init(|| fleet.make_boxes());
+    pub fn classic(&self) -> &Fleet {
+        let fleet = self.fleet(0);
+        fleet.make_boxes();
         fleet
     }
 
-    /// The three hosts, up. The first check that asks boots them; when that fails, all others do at once.
     #[track_caller]
-    pub fn hosts(&self) -> &Fleet {
+    fn fleet(&self, index: usize) -> &Fleet {
         let boot = || {
             self.plain();
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Fleet::boot(&self.recipe))).ok()
+            let boot = || Fleet::boot(STACKS[index], &self.artifacts);
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(boot)).ok()
         };
-        self.fleet.get_or_init(boot).as_ref().expect("the three hosts did not become a cluster")
+        let fleet = self.fleets[index].get_or_init(boot).as_ref();
+        fleet.unwrap_or_else(|| panic!("the hosts of {} did not become a cluster", STACKS[index].name))
+    }
+
+    /// Asks every fleet, with a container on each host, at the same time, and tells what each of them says.
+    #[track_caller]
+    pub fn each(&self, ask: impl Fn(&Fleet) -> String + Sync) -> String {
+        let fleets: Vec<_> = self.fleets().collect();
+        std::thread::scope(|scope| {
+            let ask = |fleet: &Fleet| {
+                fleet.make_boxes();
+                format!("{}: {}", fleet.stack.name, ask(fleet))
+            };
+            let threads: Vec<_> = fleets.into_iter().map(|fleet| scope.spawn(move || ask(fleet))).collect();
+            let ended: Vec<_> = threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+            let said = ended.into_iter().map(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            said.collect::<Vec<_>>().join("; ")
+        })
     }
 
     /// How long the root takes to multi-user.target by itself: three at once, the slowest counts.
@@ -94,12 +117,12 @@ impl Lab {
         })
     }
 
-    /// Machines that fetch in all the ways there are, powered on when they are asked for first.
+    /// Machines of the stack classic that fetch in all the ways there are, powered on when they are asked for first.
     pub fn fetchers(&self) -> &Fetchers {
-        self.fetchers.get_or_init(|| Fetchers::boot(self))
+        self.fetchers.get_or_init(|| Fetchers::boot(self, self.fleet(0)))
     }
 
-    /// A machine besides the three, whose journal is kept as theirs when something fails. It lives as long as the lab.
+    /// A machine besides the fleets, whose journal is kept as theirs when something fails. It lives as long as the lab.
     pub fn guest(&self, machine: Machine) -> &'static Machine {
         let machine: &'static Machine = Box::leak(Box::new(machine));
         self.guests.lock().expect("guests").push(machine);
@@ -110,8 +133,8 @@ impl Lab {
     pub fn keep_journals(&self, check: &str) -> String {
         let failed = folder().join("failed").join(check);
         let _ = std::fs::create_dir_all(&failed);
-        let fleet = self.fleet.get().and_then(Option::as_ref);
-        let hosts = fleet.iter().flat_map(|fleet| &fleet.hosts).map(|host| &host.machine);
+        let fleets = self.fleets.iter().filter_map(|fleet| fleet.get()?.as_ref());
+        let hosts = fleets.flat_map(|fleet| &fleet.hosts).map(|host| &host.machine);
         let guests: Vec<_> = self.guests.lock().expect("guests").clone();
         let mut suspects = String::new();
         for machine in hosts.chain(guests) {

@@ -155,18 +155,6 @@ impl Machine {
         self.wait_off();
     }
 
-    /// Takes machines out of the cluster and off, all at once.
-    pub fn dismiss(machines: &[&Self]) {
-        std::thread::scope(|scope| {
-            for machine in machines {
-                scope.spawn(|| {
-                    machine.run("consul leave; systemctl stop consul");
-                    machine.power_cut();
-                });
-            }
-        });
-    }
-
     fn wait_off(&self) {
         let thread = self.power.lock().expect("power").take();
         if let Some(thread) = thread {

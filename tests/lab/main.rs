@@ -24,7 +24,7 @@ use lab::{Check, Lab};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The lab as a whole ends after this time, come what may.
-const LIMIT: Duration = Duration::from_secs(25 * 60);
+const LIMIT: Duration = Duration::from_secs(40 * 60);
 /// With this the hosts stay up when the checks are done, until Ctrl-C.
 const HOLD: &str = "GENHOST_LAB_HOLD";
 

@@ -3,15 +3,19 @@
 use std::time::Instant;
 
 use super::power_cut::as_declared;
+use crate::fleet::Fleet;
 use crate::lab::{Check, Lab, never};
 
 pub const CHECK: Check =
     Check { name: "again", says: "`cloud-init clean --reboot` ends in the same state", skip: never, run };
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
+    lab.each(again)
+}
+
+fn again(fleet: &Fleet) -> String {
     let start = Instant::now();
-    let boots = fleet.hosts.each_ref().map(|host| host.boots());
+    let boots: Vec<_> = fleet.hosts.iter().map(|host| host.boots()).collect();
     for host in &fleet.hosts {
         host.run("cloud-init clean --reboot");
     }
@@ -20,7 +24,7 @@ fn run(lab: &Lab) -> String {
     }
     for host in &fleet.hosts {
         host.wait(60, "cloud-init status | grep -x 'status: done'");
-        as_declared(&lab.recipe, &["--host", &host.name], host);
+        as_declared(&fleet.recipe, &["--host", host.name], host);
     }
     format!("{:.1} s to well again, every file as declared", fleet.wait_well(180, start).as_secs_f32())
 }

@@ -17,8 +17,8 @@ pub const CHECK: Check = Check {
 const COUNT: u8 = 10;
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
-    let user_data = lab.recipe.print(&["--role", "agent"]);
+    let fleet = lab.classic();
+    let user_data = fleet.recipe.print(&["--role", "agent"]);
     let start = Instant::now();
     let agents: Vec<_> = (0..COUNT)
         .map(|number| lab.guest(Machine::new(&format!("droplet-{number}"), Site::Cloud(30 + number), &user_data)))
@@ -46,7 +46,7 @@ fn run(lab: &Lab) -> String {
     for (agent, before) in some.iter().zip(&before) {
         agent.wait(90, &format!("consul members | grep '^{} .* {before}:8301 .*alive'", agent.name));
     }
-    Machine::dismiss(&agents);
+    fleet.dismiss(&agents);
     fleet.wait_well(60, Instant::now());
     format!("{all} members alive {took:.1} s after ten were powered on together")
 }

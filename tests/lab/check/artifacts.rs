@@ -15,7 +15,7 @@ const DONE: &str = "cloud-init status | grep -x 'status: done'";
 const ERROR: &str = "cloud-init status | grep -x 'status: error'";
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
+    let fleet = lab.classic();
     let Fetchers { mirror, late, broken, wrong, air_gap, source, .. } = lab.fetchers();
     mirror.wait(60, DONE);
     air_gap.wait(60, DONE);
@@ -34,7 +34,7 @@ fn run(lab: &Lab) -> String {
     source.wait(180, DONE);
     source.wait(60, "consul members | grep -c ' alive ' | grep -x 7");
     let built = source.ok("/opt/genhost/softether_source/vpncmd /? 2>&1 | grep -o 'Version 5.01[^)]*' | head -n1");
-    Machine::dismiss(&[mirror, late, broken, wrong, air_gap, source]);
+    fleet.dismiss(&[mirror, late, broken, wrong, air_gap, source]);
     fleet.wait_well(60, std::time::Instant::now());
     format!(
         "mirror, mirror by hash, late server and SoftEther's source ({built}) come up; broken and wrong ones say one line"

@@ -1,6 +1,7 @@
 //! What all of this sent to the world.
 
-use crate::internet::{RESOLVER, ROUTER};
+use super::stranger::LAPTOP;
+use crate::internet::{RESOLVER, ROUTER, Site};
 use crate::lab::{Check, Lab, never};
 use crate::resolver::NAME;
 
@@ -11,15 +12,15 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// Of `stranger` and `l2tp`.
-const LAPTOPS: [&str; 2] = ["203.0.113.90", "203.0.113.95"];
+/// Of `l2tp`.
+const LAPTOP_BY_L2TP: Site = Site::Cloud(95);
 
 fn run(lab: &Lab) -> String {
-    lab.fleet();
+    let laptops: Vec<_> = lab.fleets().map(|fleet| fleet.guest_site(LAPTOP)).chain([LAPTOP_BY_L2TP]).collect();
     let strays = lab.internet.strays();
     let is_fine = |flow: &str| {
         // what laptops of people, which are no hosts of genhost's, say to the VPN server, and it to them
-        LAPTOPS.iter().any(|laptop| flow.contains(&format!(" {laptop} ")))
+        laptops.iter().any(|laptop| flow.contains(&format!(" {} ", laptop.address())))
             // `closed` asks for it, as cloud-init does on real clouds; `artifacts` has servers of its own
             || flow.ends_with(" > 169.254.169.254 80")
             || [81, 8001, 8002].iter().any(|port| flow.ends_with(&format!("> {ROUTER} {port}")))

@@ -3,7 +3,7 @@
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use crate::fleet::Host;
+use crate::fleet::{Fleet, Host};
 use crate::internet::{METADATA, RESOLVER, ROUTER, inside};
 use crate::lab::{Check, Lab, never};
 
@@ -18,32 +18,40 @@ pub const CHECK: Check = Check {
 const CLUSTER: [u16; 13] = [992, 1194, 2375, 2377, 3375, 4789, 5555, 7946, 8300, 8301, 8302, 8500, 8600];
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
-    let mut asked = 0;
-    for host in &fleet.hosts {
-        let open: &[u16] = if host.name == fleet.node0().name { &[22, 443] } else { &[22] };
-        let listening = host.ok("ss -Hltn | awk '{ sub(/.*:/, \"\", $4); print $4 }' | sort -un");
-        let ports: std::collections::BTreeSet<u16> =
-            listening.lines().filter_map(|port| port.parse().ok()).chain(CLUSTER).collect();
-        asked += ports.len();
-        let address = host.site.address();
-        let answers = inside(host.site, || answering(&address, ports.iter().copied()));
-        assert_eq!(answers, open, "TCP ports of {} that answer its neighbours", host.name);
-        let refused = inside(host.site, || udp_refused(&address, [137, 4789, 7946, 8301, 8302, 8600, 9999]));
-        assert_eq!(refused, Vec::<u16>::new(), "UDP ports of {} to which its firewall lets packets through", host.name);
-        stays_its_own(host);
-    }
     let metadata = TcpListener::bind((METADATA, 80)).expect("the metadata address is the lab's own");
     std::thread::spawn(move || {
         for stream in metadata.incoming().flatten() {
             let _ = std::io::Write::write_all(&mut &stream, b"HTTP/1.0 200 OK\r\n\r\nuser-data\n");
         }
     });
+    lab.each(closed)
+}
+
+fn closed(fleet: &Fleet) -> String {
+    let mut asked = 0;
+    for host in &fleet.hosts {
+        let listening = host.ok("ss -Hltn | awk '{ sub(/.*:/, \"\", $4); print $4 }' | sort -un");
+        let ports: std::collections::BTreeSet<u16> =
+            listening.lines().filter_map(|port| port.parse().ok()).chain(CLUSTER).collect();
+        asked += ports.len();
+        let address = host.site.address();
+        let answers = inside(host.site, || answering(&address, ports.iter().copied()));
+        assert_eq!(answers, host.seat.open, "TCP ports of {} that answer its neighbours", host.machine.name);
+        let refused = inside(host.site, || udp_refused(&address, [137, 4789, 7946, 8301, 8302, 8600, 9999]));
+        assert_eq!(
+            refused,
+            Vec::<u16>::new(),
+            "UDP ports of {} to which its firewall lets packets through",
+            host.machine.name
+        );
+        stays_its_own(host);
+    }
     for host in &fleet.hosts {
         host.ok(&format!("curl -sfm5 http://{METADATA}/ | grep user-data"));
-        host.ok(&format!("docker exec box-{} timeout 9 wget -q -O /dev/null http://{ROUTER}/busybox.tar", host.name));
-        let read = host.run(&format!("docker exec box-{} timeout 3 wget -q -O - http://{METADATA}/", host.name));
-        assert!(!read.ok, "a container on {} reads the user-data", host.name);
+        let fetch = |limit, url: &str| fleet.in_box(host, &format!("timeout {limit} wget -q -O /dev/null {url}"));
+        host.ok(&fetch(9, &format!("http://{ROUTER}/busybox.tar")));
+        let read = host.run(&fetch(3, &format!("http://{METADATA}/")));
+        assert!(!read.ok, "a container on {} reads the user-data", host.machine.name);
     }
     format!("{asked} TCP ports asked, 22 and the VPN's 443 answer")
 }
@@ -52,9 +60,9 @@ fn run(lab: &Lab) -> String {
 fn stays_its_own(host: &Host) {
     let route = host.ok("ip -4 route show default");
     let expected = format!("default via {} dev eth0", host.site.router());
-    assert!(route.starts_with(&expected) && route.lines().count() == 1, "{}: {route}", host.name);
+    assert!(route.starts_with(&expected) && route.lines().count() == 1, "{}: {route}", host.machine.name);
     let resolver = host.ok("grep -v '^#' /etc/resolv.conf");
-    assert_eq!(resolver, format!("nameserver {RESOLVER}"), "{}", host.name);
+    assert_eq!(resolver, format!("nameserver {RESOLVER}"), "{}", host.machine.name);
 }
 
 /// Which TCP ports accept a connection.

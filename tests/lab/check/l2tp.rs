@@ -11,7 +11,7 @@ pub const CHECK: Check = Check {
 };
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
+    let fleet = lab.classic();
     let console = l2tp::boot();
     for needed in
         ["connection 'vpn' established successfully", "inet 192.168.30.", "3 packets received", "\"192.168.30.2:8300\""]

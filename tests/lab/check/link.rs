@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::internet::HOME;
+use crate::internet::{HOME, Site};
 use crate::lab::{Check, Lab, never};
 
 pub const CHECK: Check = Check {
@@ -16,15 +16,20 @@ pub const CHECK: Check = Check {
 const MOVED: &str = "203.0.113.21";
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
+    lab.each(|_| "up".to_owned());
     lab.internet.lose(30);
     std::thread::sleep(Duration::from_secs(30));
     lab.internet.lose(0);
-    let loss = fleet.wait_well(60, Instant::now()).as_secs_f32();
+    let start = Instant::now();
+    let loss = lab.each(|fleet| format!("{:.1} s", fleet.wait_well(240, start).as_secs_f32()));
     let start = Instant::now();
     lab.internet.move_home(HOME, MOVED);
-    // The server still counts the old session until it gives it up; the new one comes from the new address.
-    fleet.node0().wait(60, &format!("ss -Htn state established sport = :443 | grep -F {MOVED}:"));
-    let moved = fleet.wait_well(60, start).as_secs_f32();
-    format!("{loss:.1} s after the loss, {moved:.1} s after the new address")
+    let moved = lab.each(|fleet| {
+        let at_home = fleet.hosts.iter().filter(|host| matches!(host.site, Site::Home(_))).count();
+        // The server still counts the old sessions until it gives them up; the new ones come from the new address.
+        let new = format!("ss -Htn state established sport = :443 | grep -cF {MOVED}: | grep -x {at_home}");
+        fleet.node0().wait(60, &new);
+        format!("{:.1} s", fleet.wait_well(240, start).as_secs_f32())
+    });
+    format!("after the loss {loss}; after the new address {moved}")
 }

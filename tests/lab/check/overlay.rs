@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::fleet::NETWORK;
+use crate::fleet::{Fleet, NETWORK};
 use crate::lab::{Check, Lab, never};
 
 pub const CHECK: Check = Check {
@@ -13,7 +13,10 @@ pub const CHECK: Check = Check {
 };
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
+    lab.each(overlay)
+}
+
+fn overlay(fleet: &Fleet) -> String {
     for host in &fleet.hosts {
         host.wait(
             10,
@@ -23,10 +26,10 @@ fn run(lab: &Lab) -> String {
     let ring = fleet.wait_well(30, Instant::now());
     // The largest that a network of 1500, and of 1450 inside VXLAN, carries in one piece.
     for host in &fleet.hosts {
-        for other in fleet.hosts.iter().filter(|other| other.name != host.name) {
+        for other in fleet.others(host) {
             host.ok(&format!("ping -qc1 -W2 -M do -s 1472 {}", other.vpn_address));
-            let inside = format!("nsenter -t \"$(docker inspect -f '{{{{.State.Pid}}}}' box-{})\" -n", host.name);
-            host.ok(&format!("{inside} ping -qc1 -W2 -M do -s 1422 {}", other.box_address));
+            let ping = format!("ping -qc1 -W2 -M do -s 1422 {}", fleet.box_address(other));
+            host.ok(&fleet.in_network(host, &ping));
         }
     }
     format!(

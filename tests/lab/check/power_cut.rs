@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::fleet::Recipe;
-use crate::internet::Site;
+use crate::fleet::{Fleet, Recipe};
 use crate::lab::{Check, Lab, never};
 use crate::machine::Machine;
 
@@ -15,24 +14,27 @@ pub const CHECK: Check = Check {
 };
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
+    lab.each(|fleet| power_cut(lab, fleet))
+}
+
+fn power_cut(lab: &Lab, fleet: &Fleet) -> String {
     let mut figures = Vec::new();
     let start = Instant::now();
     fleet.local().power_cut();
     fleet.local().power_on();
-    figures.push(format!("{} {:.1}", fleet.local().name, fleet.wait_well(90, start).as_secs_f32()));
+    figures.push(format!("{} {:.1}", fleet.local().name, fleet.wait_well(120, start).as_secs_f32()));
     for host in &fleet.hosts {
-        as_declared(&lab.recipe, &["--host", &host.name], host);
+        as_declared(&fleet.recipe, &["--host", host.name], host);
     }
-    figures.push(format!("first boot, three times {:.1}", first_boot(lab).as_secs_f32()));
+    figures.push(format!("first boot, three times {:.1}", first_boot(lab, fleet).as_secs_f32()));
     fleet.assert_well();
     format!("seconds to well again: {}", figures.join(", "))
 }
 
 /// A host that is new, whose power goes at three moments of its first boot.
-fn first_boot(lab: &Lab) -> Duration {
+fn first_boot(lab: &Lab, fleet: &Fleet) -> Duration {
     let arguments = ["--role", "agent"];
-    let agent = lab.guest(Machine::new("swarm-cut", Site::Cloud(91), &lab.recipe.print(&arguments)));
+    let agent = lab.guest(fleet.guest("swarm-cut", 91, &fleet.recipe.print(&arguments)));
     for moment in [
         // cloud-init has written its files; apt is at work or nearly so
         "[ -e /usr/lib/genhost/first-boot ]",
@@ -47,13 +49,13 @@ fn first_boot(lab: &Lab) -> Duration {
     }
     let start = Instant::now();
     agent.power_on();
-    agent.wait(90, "consul members | grep -c ' alive ' | grep -x 4 && systemctl is-active docker");
+    let (consul, members) = (fleet.stack.consul, fleet.hosts.len() + 1);
+    agent.wait(90, &format!("{consul} members | grep -c ' alive ' | grep -x {members} && systemctl is-active docker"));
     agent.wait(20, "cloud-init status | grep -x 'status: done'");
     let took = start.elapsed();
-    as_declared(&lab.recipe, &arguments, agent);
+    as_declared(&fleet.recipe, &arguments, agent);
     agent.ok("! ls -d /opt/genhost/store/*.part");
-    agent.ok("consul leave; systemctl stop consul");
-    agent.power_cut();
+    fleet.dismiss(&[agent]);
     took
 }
 
@@ -69,8 +71,11 @@ pub fn as_declared(recipe: &Recipe, arguments: &[&str], machine: &Machine) {
     for daemon in ["client", "server"] {
         let declared = &tree["files"][format!("/etc/genhost/vpn_{daemon}.config")]["content"]["text"];
         let Some(declared) = declared.as_str() else { continue };
-        let used = std::fs::read_to_string(machine.disk().join(format!("var/lib/softether/vpn_{daemon}.config")));
-        let used = used.unwrap_or_else(|error| panic!("{}: {error}", machine.name));
+        // Of a package, or built from source.
+        let places = ["var/lib/softether".to_owned(), format!("var/lib/genhost/vpn{daemon}")];
+        let used = places.each_ref().map(|place| machine.disk().join(place).join(format!("vpn_{daemon}.config")));
+        let used = used.into_iter().find_map(|path| std::fs::read_to_string(path).ok());
+        let used = used.unwrap_or_else(|| panic!("{}: no configuration of the {daemon} in {places:?}", machine.name));
         // The daemon writes all that it knows; what was declared must be among it.
         let is_value = |line: &&str| ["bool ", "uint ", "string ", "byte "].iter().any(|kind| line.starts_with(kind));
         // `@MAC@` is put in by the host, and two keys are version 4's, which 5.01 does not keep.

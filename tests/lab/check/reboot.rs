@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::fleet::Host;
 use crate::lab::{Check, Lab, never};
 
 pub const CHECK: Check = Check {
@@ -12,12 +13,13 @@ pub const CHECK: Check = Check {
 };
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
-    let mut figures = Vec::new();
-    for host in &fleet.hosts {
-        let start = Instant::now();
-        host.reboot();
-        figures.push(format!("{} {:.1}", host.name, fleet.wait_well(90, start).as_secs_f32()));
-    }
-    format!("seconds from the order to well again: {}", figures.join(", "))
+    let said = lab.each(|fleet| {
+        let reboot = |host: &Host| {
+            let start = Instant::now();
+            host.reboot();
+            format!("{} {:.1}", host.name, fleet.wait_well(120, start).as_secs_f32())
+        };
+        fleet.hosts.iter().map(reboot).collect::<Vec<_>>().join(", ")
+    });
+    format!("seconds from the order to well again: {said}")
 }

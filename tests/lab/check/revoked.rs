@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::internet::Site;
+use crate::fleet::Fleet;
 use crate::lab::{Check, Lab, never};
-use crate::machine::Machine;
 
 pub const CHECK: Check = Check {
     name: "revoked",
@@ -14,13 +13,18 @@ pub const CHECK: Check = Check {
 };
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
-    let former = lab.recipe.change(|text| {
+    lab.each(|fleet| revoked(lab, fleet))
+}
+
+fn revoked(lab: &Lab, fleet: &Fleet) -> String {
+    let former = fleet.recipe.change(|text| {
         text.replace("\nhosts:", "\nhosts: # as it once was")
             .replace("  swarm-local:", "  swarm-former: {roles: [swarm-agent]}\n  swarm-local:")
     });
-    let machine = lab.guest(Machine::new("swarm-former", Site::Cloud(92), &former.print(&["--host", "swarm-former"])));
-    let lines = || fleet.hosts.each_ref().map(|host| host.ok("journalctl -q -u genhost-vpn-ready | wc -l"));
+    let machine = lab.guest(fleet.guest("swarm-former", 92, &former.print(&["--host", "swarm-former"])));
+    let lines = || -> Vec<String> {
+        fleet.hosts.iter().map(|host| host.ok("journalctl -q -u genhost-vpn-ready | wc -l")).collect()
+    };
     let before = lines();
     machine.power_on();
     machine.wait(60, "cloud-init status | grep -x 'status: done'");

@@ -17,9 +17,9 @@ const SETTINGS: [(&str, &str); 3] = [
 const DECLARED: &str = "/etc/genhost/vpn_client.config";
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
+    let fleet = lab.classic();
     let (client, server, to) = (fleet.node1(), fleet.node0(), fleet.local());
-    let inside = |host: &Host| format!("nsenter -t \"$(docker inspect -f '{{{{.State.Pid}}}}' box-{})\" -n", host.name);
+    let inside = |host: &Host| fleet.in_network(host, "");
     for host in &fleet.hosts {
         host.ok("nft insert rule inet genhost input tcp dport 5201 accept");
     }
@@ -32,7 +32,7 @@ fn run(lab: &Lab) -> String {
     };
     let link = bits("", "", server, &server.site.address());
     let vpn = bits("", "", to, &to.vpn_address);
-    let overlay = bits(&inside(client), &inside(to), to, &to.box_address);
+    let overlay = bits(&inside(client), &inside(to), to, &fleet.box_address(to));
     let clients = [client, to];
     let restart = |host: &Host| host.ok("systemctl restart softether-vpnclient");
     let mut others = String::new();

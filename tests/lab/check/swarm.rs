@@ -13,7 +13,7 @@ pub const CHECK: Check = Check {
 };
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
+    let fleet = lab.classic();
     let local = fleet.local();
     let info = |address: &str| format!("timeout 20 docker -H {address}:3375 info 2>/dev/null");
     let first = info("192.168.30.2");

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::fleet::Fleet;
 use crate::lab::{Check, Lab, never};
 
 pub const CHECK: Check = Check {
@@ -12,9 +13,12 @@ pub const CHECK: Check = Check {
 };
 
 fn run(lab: &Lab) -> String {
-    let fleet = lab.fleet();
+    lab.each(together)
+}
+
+fn together(fleet: &Fleet) -> String {
     let start = Instant::now();
-    let boots = fleet.hosts.each_ref().map(|host| host.boots());
+    let boots: Vec<_> = fleet.hosts.iter().map(|host| host.boots()).collect();
     fleet.hosts.iter().for_each(|host| host.ask_to_reboot());
     for (host, boots) in fleet.hosts.iter().zip(boots) {
         host.wait_boot(boots + 1);
