@@ -39,6 +39,17 @@ fn run(lab: &Lab) -> String {
     whole(node0);
     let joined = start.elapsed().as_secs_f32();
 
+    // The token of a host that was taken out of the cluster goes; one that somebody else has made stays.
+    let tokens = "curl -sfm9 -H@/etc/genhost/consul-management localhost:8500/v1/acl/token";
+    for name in ["consul/token/swarm-gone", "of somebody else"] {
+        node0.ok(&format!("{tokens} -XPUT -d '{{\"Description\": \"{name}\"}}'"));
+    }
+    let count = |name: &str| node0.ok(&format!("{tokens}s | grep -o '\"{name}[^\"]*\"' | grep -c . || :"));
+    let declared = count("consul/token/");
+    node0.ok("systemctl restart genhost-consul-acl");
+    node0.ok("journalctl -q -u genhost-consul-acl | grep -F 'genhost: removed the token of swarm-gone'");
+    assert_eq!([&declared, &count("consul/token/"), &count("of somebody else")], ["4", "3", "1"]);
+
     // The vpn-server takes the VPN with it; of the other two, the one that leads if either does.
     let leads = |host: &Machine| {
         host.run("curl -sfm9 localhost:8500/v1/status/leader | grep -F $(cut -d= -f2 /run/genhost/vpn.env):").ok
