@@ -8,8 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use fixture::disks::{Locked, need, run};
-use fixture::guest::Guest;
+use fixture::disks::{ENDPOINT, Locked, need, run};
+use fixture::guest::{Forward, Guest};
+use fixture::server::free_port;
 use tempfile::TempDir;
 
 /// The name of the machine that builds; nothing of it may be in a disk.
@@ -88,15 +89,21 @@ fn has(file: &Path, text: &str) -> bool {
     status.success()
 }
 
-/// By BIOS and sealed, with the seed as a CD; neither packages nor artifacts can be fetched: there is no network.
+/// By BIOS and sealed, with a seed each as a CD; neither packages nor artifacts can be fetched: there is no network but the VPN.
+/// Debian's kernel has IPVS, so that the swarm has its routing mesh.
 #[test]
-fn a_sealed_disk_becomes_a_host_by_its_seed() {
+fn a_sealed_disk_becomes_two_hosts_by_their_seeds() {
     let built = Built::get();
-    run(&mut built.genhost(&["image", "--host", "swarm-node0", "--format", "seed", "-o", "seed.iso"]));
+    let vpn = free_port();
+    let boot = |host: &str, forward| {
+        let seed = format!("{host}.iso");
+        run(&mut built.genhost(&["image", "--host", host, "--format", "seed", "-o", &seed]));
+        Guest::boot(&built.disk(), &[forward], &["-cdrom", &built.folder().join(seed).display().to_string()])
+    };
     let _alone = ALONE.lock();
     let begin = Instant::now();
     let until = begin + Duration::from_secs(480);
-    let guest = Guest::boot(&built.disk(), None, &["-cdrom", &built.folder().join("seed.iso").display().to_string()]);
+    let guest = boot("swarm-node0", Forward::In { port: 443, here: vpn });
     guest.wait(until, "cloud-init status | grep -q done");
     println!("cloud-init is done after {} s", begin.elapsed().as_secs());
     let units = guest.wait(until, "sed -n s/^Wants=//p /etc/systemd/system/genhost.target");
@@ -110,7 +117,6 @@ fn a_sealed_disk_becomes_a_host_by_its_seed() {
     assert!(members.contains("swarm-node0") && members.contains("192.168.30.2"), "{members}");
     let nodes = guest.wait(until, "docker node ls | grep swarm-node0");
     assert!(nodes.contains("Ready") && nodes.contains("Leader"), "{nodes}");
-    // Debian's kernel has IPVS: the port that it publishes is the routing mesh's.
     let verified = guest.wait(until, "genhost-verify");
     assert!(verified.contains("ok   port (ingress)"), "{verified}");
     println!("everything answers after {} s", begin.elapsed().as_secs());
@@ -118,6 +124,29 @@ fn a_sealed_disk_becomes_a_host_by_its_seed() {
     assert_eq!(guest.wait(until, "find /var/lib/apt/lists -name *Packages* | wc -l").trim(), "0");
     // Firmware of the other kind is not there.
     guest.wait(until, "! test -e /sys/firmware/efi");
+
+    let begin = Instant::now();
+    let until = begin + Duration::from_secs(480);
+    let other = boot("swarm-node1", Forward::Out { address: ENDPOINT, port: 443, here: vpn });
+    guest.wait(until, "docker node ls | grep swarm-node1 | grep Ready");
+    println!("the other is a node after {} s", begin.elapsed().as_secs());
+    // The only container is on the one, and answers who asks the other.
+    let binds =
+        ["/bin", "/lib", "/lib64", "/usr"].map(|folder| format!("--mount type=bind,src={folder},dst={folder},ro"));
+    guest.wait(
+        until,
+        &format!(
+            "docker service inspect web || docker service create -q -d --name web --no-resolve-image -p 8090:9 --constraint node.hostname==swarm-node1 \
+             {} localhost/genhost-empty python3 -m http.server -d /none 9",
+            binds.join(" ")
+        ),
+    );
+    for guest in [&guest, &other] {
+        guest.wait(until, "curl -s -o /dev/null -m9 192.168.30.2:8090");
+    }
+    let places = guest.wait(until, "docker service ps web -f desired-state=running");
+    assert!(places.contains("swarm-node1") && !places.contains("swarm-node0"), "{places}");
+    println!("the routing mesh carries after {} s", begin.elapsed().as_secs());
 }
 
 /// By UEFI, as far as its root file system: what comes then is the same.
@@ -126,7 +155,7 @@ fn the_same_disk_boots_by_uefi() {
     let built = Built::get();
     let _alone = ALONE.lock();
     let until = Instant::now() + Duration::from_secs(300);
-    let guest = Guest::boot(&built.disk(), None, &["-bios", "/usr/share/ovmf/OVMF.fd"]);
+    let guest = Guest::boot(&built.disk(), &[], &["-bios", "/usr/share/ovmf/OVMF.fd"]);
     while !guest.console().contains("login:") {
         assert!(Instant::now() < until, "no login in time:\n{}", guest.console());
         std::thread::sleep(Duration::from_secs(1));
