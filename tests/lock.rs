@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use fixture::registry::Registry;
 use fixture::server::Server;
 use fixture::{Ran, Workplace};
 use genhost::cluster::{Arch, ArtifactName, ImageDigest, PackageName, Sha256, SystemName, Url, Version};
@@ -220,6 +221,67 @@ fn what_nobody_knows_a_hash_of_is_pinned_once_and_anew_when_it_is_asked_for() {
     assert!(manifest.contains(&format!("\"lock\": \"{}\"", sha256(&lock))), "{manifest}");
     run(&workplace, &["build", "--check"]).stdout_of_success();
     run(&workplace, &["verify"]).stdout_of_success();
+}
+
+#[test]
+fn a_digest_that_nobody_knows_comes_from_the_images_registry() {
+    let (workplace, server) = unknown();
+    let cluster = std::fs::read_to_string(workplace.path("cluster.yaml")).expect("a cluster");
+    let cluster = cluster.replace("versions: {", "versions: {swarm: 1.2.8, ");
+    workplace.write("cluster.yaml", cluster.replace("[vpn-server]", "[vpn-server, swarm-manager]"));
+    let stack = |repository: &str| {
+        let stack = include_str!("../profiles/stacks/classic.yaml");
+        workplace
+            .write("profiles/stacks/classic.yaml", stack.replace("name: swarm\n", &format!("name: {repository}\n")));
+    };
+    workplace.write("registry/.keep", "");
+    let folder = workplace.path("registry");
+    let closed = format!("{{htpasswd: {{realm: people, path: '{}'}}}}", folder.join("passwords").display());
+    let closed = Registry::start(&folder, &closed);
+    // It takes any token, and says where there are some.
+    let open = format!("{{silly: {{realm: '{}', service: everybody}}}}", server.url("token"));
+    let registry = Registry::start(&folder, &open);
+    let image = registry.repository("swarm");
+    let genhost = |arguments: &[&str]| run(&workplace, &[arguments, &["--profiles", "profiles"]].concat());
+    let refused = |what: &str| {
+        let told = genhost(&["lock"]);
+        assert_eq!(told.code(), Some(1));
+        assert!(told.stderr().contains(what), "{}", told.stderr());
+        assert!(!workplace.path("genhost.lock").exists());
+    };
+
+    stack(&image);
+    let without = genhost(&["--host", "node0"]);
+    assert!(without.stderr().contains("error: the image `swarm` 1.2.8 has no pinned digest"), "{}", without.stderr());
+    refused("/token: the server says 404");
+    let question = "token?service=everybody&scope=repository%3Aswarm%3Apull";
+    workplace.write(&format!("www/{question}"), "a page");
+    refused("/token: expected value at line 1");
+    workplace.write(&format!("www/{question}"), "{\"token\": \"a token\"}");
+    let manifest = image.replace("/swarm", "/v2/swarm/manifests/1.2.8");
+    refused(&format!("no digest of the image {image}:1.2.8: http://{manifest}: the server says 404"));
+    // A server of something else has that name.
+    workplace.write("www/1.2.8", "a page");
+    stack(&server.url("swarm").replace("http://", ""));
+    refused("which is no manifest that genhost knows");
+    stack(&closed.repository("swarm"));
+    refused("it wants a password (Basic realm=\"people\")");
+    stack("127.0.0.1:9/a b");
+    refused("Docker takes no image of the name `127.0.0.1:9/a b`");
+
+    stack(&image);
+    let first = registry.push("swarm", "1.2.8", "{}");
+    genhost(&["lock"]).stdout_of_success();
+    let user_data = genhost(&["--host", "node0"]).stdout_of_success();
+    assert!(user_data.contains(&format!("{image}@{first}")), "{user_data}");
+    // What the tag is moved to is none of ours until somebody says so.
+    let second = registry.push("swarm", "1.2.8", "{\"os\": \"linux\"}");
+    genhost(&["lock"]).stdout_of_success();
+    genhost(&["lock", "--check"]).stdout_of_success();
+    assert_eq!(genhost(&["--host", "node0"]).stdout_of_success(), user_data);
+    genhost(&["lock", "--update", "swarm"]).stdout_of_success();
+    let updated = genhost(&["--host", "node0"]).stdout_of_success();
+    assert!(updated.contains(&format!("{image}@{second}")) && !updated.contains(&first), "{updated}");
 }
 
 /// A key of the test's own, its home, and its fingerprint.

@@ -10,6 +10,7 @@ use super::arguments::{ArchivePlace, Input, Lock as Arguments};
 use super::build::{Item, items};
 use super::gpg;
 use super::output::{self, Readers};
+use super::registry;
 use super::session::{Session, lock_path};
 use super::store::{Store, bar};
 use crate::cluster::{Arch, ArtifactName, Cluster, ImageDigest, Sha256, SystemName, Url, Version};
@@ -424,17 +425,39 @@ impl Locking<'_> {
                 Ok(needs) => return Ok(needs),
                 Err(fault) => fault.or_at(item.place),
             };
-            let Problem::NoPinnedHash { artifact, version } = &fault.problem else { return Err(fault) };
-            let (Ok(name), Ok(version)) = (ArtifactName::new(artifact), Version::new(version)) else {
-                return Err(fault);
-            };
-            // One that is pinned, and does not run on any architecture of its stack, comes back.
-            let pinned = self.kept.artifacts.get(&name).and_then(|versions| versions.get(&version));
-            if pinned.is_some_and(|files| is_whole(files, &self.arches)) {
-                return Err(fault);
+            match &fault.problem {
+                Problem::NoPinnedHash { artifact, version } => {
+                    let (Ok(name), Ok(version)) = (ArtifactName::new(artifact), Version::new(version)) else {
+                        return Err(fault);
+                    };
+                    // One that is pinned, and does not run on any architecture of its stack, comes back.
+                    let pinned = self.kept.artifacts.get(&name).and_then(|versions| versions.get(&version));
+                    if pinned.is_some_and(|files| is_whole(files, &self.arches)) {
+                        return Err(fault);
+                    }
+                    self.pin(item, &fault, &name, &version)?;
+                }
+                Problem::NoPinnedDigest { image, version, .. } => {
+                    let (Ok(name), Ok(version)) = (ArtifactName::new(image), Version::new(version)) else {
+                        return Err(fault);
+                    };
+                    self.pin_image(&fault, &name, &version)?;
+                }
+                _ => return Err(fault),
             }
-            self.pin(item, &fault, &name, &version)?;
         }
+    }
+
+    /// Pins the digest that an image's registry has now.
+    fn pin_image(&mut self, fault: &Diagnostic, name: &ArtifactName, version: &Version) -> Result<()> {
+        let stack = self.catalogue.stacks.get(&self.cluster.stack.value);
+        let Some(image) = stack.and_then(|stack| stack.value.images.get(name)) else { return Err(fault.clone()) };
+        eprintln!("{name} {version}: nobody knows its digest, so what its registry has now is pinned");
+        let digest = registry::digest(&self.store, &image.name, version);
+        let digest = digest.map_err(|problem| Diagnostic { problem, ..fault.clone() })?;
+        self.kept.images.entry(name.clone()).or_default().insert(version.clone(), digest);
+        self.catalogue.pin(&whole(&self.kept, &self.arches));
+        Ok(())
     }
 
     fn pin(&mut self, item: &Item, fault: &Diagnostic, name: &ArtifactName, version: &Version) -> Result<()> {

@@ -14,6 +14,7 @@ mod init;
 mod lock;
 mod mirror;
 mod output;
+mod registry;
 mod report;
 mod session;
 mod show;

@@ -8,6 +8,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::fs::{FlockOperation, flock};
 use sha2::Digest;
+use ureq::RequestBuilder;
+use ureq::http::Response;
+use ureq::typestate::WithoutBody;
 
 use crate::cluster::{Sha256, Url};
 use crate::diagnostic::Problem;
@@ -179,16 +182,16 @@ impl Store {
     /// # Errors
     /// It is not there, or longer than a megabyte.
     pub fn text(&self, what: &str, url: &Url) -> Result<Vec<u8>, Problem> {
-        const LONGEST: u64 = 1 << 20;
-        let failed =
-            |reason: String| Problem::CannotFetch { what: what.to_owned(), reasons: format!("{url}: {reason}") };
-        let mut response = self.agent.get(url.as_str()).call().map_err(|error| failed(error.to_string()))?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(failed(format!("the server says {status}")));
-        }
-        let body = response.body_mut().with_config().limit(LONGEST);
-        body.read_to_vec().map_err(|error| failed(error.to_string()))
+        let text = answer(self.get(url)).and_then(|answer| match answer.status().as_u16() {
+            200 => Ok(answer.into_body()),
+            status => Err(format!("the server says {status}")),
+        });
+        text.map_err(|reason| Problem::CannotFetch { what: what.to_owned(), reasons: format!("{url}: {reason}") })
+    }
+
+    /// A question to a server.
+    pub fn get(&self, url: &Url) -> RequestBuilder<WithoutBody> {
+        self.agent.get(url.as_str())
     }
 
     /// Length of a file that is there, in bytes.
@@ -205,7 +208,7 @@ impl Store {
         let text = |error: std::io::Error| error.to_string();
         let mut file = File::options().read(true).write(true).create(true).truncate(false).open(part).map_err(text)?;
         let there = file.seek(SeekFrom::End(0)).map_err(text)?;
-        let mut request = self.agent.get(url.as_str());
+        let mut request = self.get(url);
         if there > 0 {
             request = request.header("Range", format!("bytes={there}-"));
         }
@@ -240,6 +243,16 @@ impl Store {
             _ => Ok(()),
         }
     }
+}
+
+/// What a server answers, whatever its status is, or why there is no answer. More than a megabyte is none.
+pub fn answer(question: RequestBuilder<WithoutBody>) -> Result<Response<Vec<u8>>, String> {
+    const LONGEST: u64 = 1 << 20;
+    let answer = question.call().and_then(|response| {
+        let (head, mut body) = response.into_parts();
+        Ok(Response::from_parts(head, body.with_config().limit(LONGEST).read_to_vec()?))
+    });
+    answer.map_err(|error| error.to_string())
 }
 
 /// A bar for so many bytes, or for an unknown number; nobody sees it but at a terminal.

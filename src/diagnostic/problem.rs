@@ -108,6 +108,8 @@ pub enum Problem {
     GatewayOutside { address: String, gateway: Ipv4Addr },
     #[error("{what} cannot be fetched: {reasons}")]
     CannotFetch { what: String, reasons: String },
+    #[error("no digest of the image {image}: {reason}")]
+    NoDigest { image: String, reason: String },
     #[error("{what} is not what was pinned: {url} has sha256 {found}, not {expected}")]
     WrongHash { what: String, url: String, expected: String, found: String },
     #[error("`{path}` is no build: it has no manifest.json that could be read")]
@@ -345,6 +347,9 @@ impl Problem {
             Self::NetworkWithoutSeed { .. } => "take `network` out, or say `platform: bare`".into(),
             Self::GatewayOutside { .. } => "give a gateway that the host reaches without one".into(),
             Self::CannotFetch { .. } => "run it again: what was fetched so far is kept; or say other urls under `artifacts`".into(),
+            Self::NoDigest { .. } => {
+                "run it again, or write a digest that you know into a stack file of your own (`--profiles`)".into()
+            }
             Self::WrongHash { .. } => {
                 "do not use that file before you know why; a pin of your own stands under `artifacts`".into()
             }
@@ -403,9 +408,11 @@ impl Problem {
                 "pin it on first download with `genhost lock`, or write its hash into cluster.yaml: \
                  `artifacts: {{{artifact}: {{sha256: {{amd64: …}}}}}}`"
             ),
-            Self::NoPinnedDigest { known, .. } => {
-                format!("known here: {}; another goes into a stack file of your own (`--profiles`)", list(known))
-            }
+            Self::NoPinnedDigest { known, .. } => format!(
+                "known here: {}; pin what the registry has now with `genhost lock`, or write its digest into a stack file of your own \
+                 (`--profiles`)",
+                list(known)
+            ),
             Self::AllBesideOne => "keep one or the other".into(),
             Self::SecretInTheOpen { .. } => "give the file `mode: \"0600\"` in component.yaml".into(),
             Self::SecretOfNobody { label, known } => suggest(label, known)?,
