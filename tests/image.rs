@@ -8,8 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use fixture::disks::{ENDPOINT, Locked, need, run};
+use fixture::disks::{ENDPOINT, Locked, run, store};
 use fixture::guest::{Forward, Guest};
+use fixture::need;
 use fixture::server::free_port;
 use tempfile::TempDir;
 
@@ -32,7 +33,7 @@ impl Built {
     }
 
     fn make() -> Self {
-        let (locked, server) = Locked::new("images", &[]);
+        let (locked, server) = Locked::new("images", "debian-12", &[]);
         run(&mut locked.genhost(&["lock", "--check"]));
         // From here on there is no server: what is built is built of what is in the store.
         drop(server);
@@ -76,6 +77,9 @@ impl Under for Command {
 /// One guest or build at a time: each has the machine to itself.
 static ALONE: Mutex<()> = Mutex::new(());
 
+/// QEMU's words for firmware of that kind.
+const UEFI: [&str; 2] = ["-bios", "/usr/share/ovmf/OVMF.fd"];
+
 /// A text that only the vpn-server may have: a piece of its key, as it stands in its configuration.
 fn secret() -> String {
     let key = fixture::SECRETS.lines().find_map(|line| line.trim().strip_prefix("key: ")).expect("a key");
@@ -89,21 +93,48 @@ fn has(file: &Path, text: &str) -> bool {
     status.success()
 }
 
-/// By BIOS and sealed, with a seed each as a CD; neither packages nor artifacts can be fetched: there is no network but the VPN.
-/// Debian's kernel has IPVS, so that the swarm has its routing mesh.
+/// A sealed disk of Debian 13, built by a user who may nothing.
+fn of_nobody() -> Locked {
+    let (locked, _server) = Locked::new("images-of-nobody", "debian-13", &[]);
+    std::fs::copy(env!("CARGO_BIN_EXE_genhost"), locked.folder.join("genhost")).expect("genhost");
+    // What he fetches stays for the next run.
+    let store = store().with_file_name("store-of-nobody");
+    std::fs::create_dir_all(&store).expect("a folder");
+    run(Command::new("chown").args(["-R", "nobody"]).args([&locked.folder, &store]));
+    let image = ["image", "--host", "swarm-node0", "--format", "raw", "--sealed", "-o", "sealed"];
+    // The project may stand where only root gets to: here it stands at /mnt. Nobody has other users' numbers for his packages.
+    let script = "
+        mount --bind \"$1\" /mnt
+        echo nobody:100000:65536 >/mnt/target/images-of-nobody/numbers
+        for file in subuid subgid; do
+          [ -e /etc/$file ] || touch /etc/$file
+          mount --bind /mnt/target/images-of-nobody/numbers /etc/$file
+        done
+        cd /mnt/target/images-of-nobody
+        shift 2
+        export PATH=/mnt/target/e2fsprogs/bin:$PATH XDG_CACHE_HOME=/mnt/target/store-of-nobody
+        exec setpriv --reuid nobody --regid nogroup --clear-groups ./genhost \"$@\"";
+    let base = env!("CARGO_MANIFEST_DIR");
+    run(&mut locked.genhost(&image).under(&["unshare", "--mount", "sh", "-ec", script, "sh", base]));
+    locked
+}
+
+/// Sealed, of two releases, by BIOS and by UEFI, with a seed each as a CD; neither packages nor artifacts can be fetched: there is
+/// no network but the VPN. Debian's kernels have IPVS, so that the swarm has its routing mesh.
 #[test]
-fn a_sealed_disk_becomes_two_hosts_by_their_seeds() {
+fn sealed_disks_of_two_releases_become_one_swarm_by_their_seeds() {
     let built = Built::get();
     let vpn = free_port();
-    let boot = |host: &str, forward| {
-        let seed = format!("{host}.iso");
-        run(&mut built.genhost(&["image", "--host", host, "--format", "seed", "-o", &seed]));
-        Guest::boot(&built.disk(), &[forward], &["-cdrom", &built.folder().join(seed).display().to_string()])
+    let boot = |locked: &Locked, host: &str, forward, firmware: &[&str]| {
+        run(&mut locked.genhost(&["image", "--host", host, "--format", "seed", "-o", "seed.iso"]));
+        let seed = locked.folder.join("seed.iso").display().to_string();
+        Guest::boot(&locked.folder.join("sealed"), &[forward], &[firmware, &["-cdrom", &seed]].concat())
     };
     let _alone = ALONE.lock();
+    let newer = of_nobody();
     let begin = Instant::now();
     let until = begin + Duration::from_secs(480);
-    let guest = boot("swarm-node0", Forward::In { port: 443, here: vpn });
+    let guest = boot(&built.locked, "swarm-node0", Forward::In { port: 443, here: vpn }, &[]);
     guest.wait(until, "cloud-init status | grep -q done");
     println!("cloud-init is done after {} s", begin.elapsed().as_secs());
     let units = guest.wait(until, "sed -n s/^Wants=//p /etc/systemd/system/genhost.target");
@@ -127,7 +158,8 @@ fn a_sealed_disk_becomes_two_hosts_by_their_seeds() {
 
     let begin = Instant::now();
     let until = begin + Duration::from_secs(480);
-    let other = boot("swarm-node1", Forward::Out { address: ENDPOINT, port: 443, here: vpn });
+    let other = boot(&newer, "swarm-node1", Forward::Out { address: ENDPOINT, port: 443, here: vpn }, &UEFI);
+    other.wait(until, "cloud-init status | grep -q done && test -e /sys/firmware/efi");
     guest.wait(until, "docker node ls | grep swarm-node1 | grep Ready");
     println!("the other is a node after {} s", begin.elapsed().as_secs());
     // The only container is on the one, and answers who asks the other.
@@ -155,7 +187,7 @@ fn the_same_disk_boots_by_uefi() {
     let built = Built::get();
     let _alone = ALONE.lock();
     let until = Instant::now() + Duration::from_secs(300);
-    let guest = Guest::boot(&built.disk(), &[], &["-bios", "/usr/share/ovmf/OVMF.fd"]);
+    let guest = Guest::boot(&built.disk(), &[], &UEFI);
     while !guest.console().contains("login:") {
         assert!(Instant::now() < until, "no login in time:\n{}", guest.console());
         std::thread::sleep(Duration::from_secs(1));

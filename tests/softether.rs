@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fixture::{SECRETS, Workplace};
-use host::{CLIENT, CLUSTER, Host, OWN_SECRETS, Rendered, SERVER, need, said, source_archive};
+use fixture::{SECRETS, Workplace, need, softether_source};
+use host::{CLIENT, CLUSTER, Host, OWN_SECRETS, Rendered, SERVER, said};
 use serde_json::Value;
 
 /// A vpncmd that asks for a password again asks for ever.
@@ -433,7 +433,7 @@ fn softether_is_fetched_checked_built_by_nobody_and_runs_from_the_store() {
 #[test]
 fn the_source_is_the_one_that_is_pinned() {
     let rendered = Rendered::from_source(|cluster| cluster);
-    let archive = source_archive();
+    let archive = softether_source();
     let sum = Command::new("sha256sum").arg(&archive).output().expect("sha256sum");
     let sum = String::from_utf8_lossy(&sum.stdout);
     let pin = rendered.text("/etc/genhost/artifacts/softether_source");

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fixture::disks::{Locked, need, run, store};
+use fixture::disks::{Locked, run, store};
 use fixture::guest::{Forward, Guest};
+use fixture::need;
 use genhost::result::sha256;
 
 const HOST: &str = "swarm-node0";
@@ -19,7 +20,7 @@ const HOST: &str = "swarm-node0";
 const WEB: &str = "10.0.2.100";
 
 fn main() {
-    let (locked, server) = Locked::new("boot", &[&format!("http://{WEB}/consul.zip")]);
+    let (locked, server) = Locked::new("boot", "debian-12", &[&format!("http://{WEB}/consul.zip")]);
     let image = ["image", "--host", HOST, "--format", "raw", "--sealed", "-o", "own.raw"];
     run(&mut locked.genhost(&image));
     run(&mut locked.genhost(&["image", "--host", HOST, "--format", "seed", "-o", "seed.iso"]));

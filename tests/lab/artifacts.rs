@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::fixture::softether_source;
 use crate::internet::ROUTER;
 use crate::sandbox::{Daemon, folder, root, run};
 
@@ -35,11 +36,7 @@ impl Artifacts {
         std::fs::create_dir_all(www()).expect("target/lab/www");
         let path = |path: PathBuf| path.to_string_lossy().into_owned();
         run("zip", &["-q", "-1", "-j", "-X", &path(www().join("consul.zip")), &path(root().join("usr/bin/consul"))]);
-        let source = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sources"));
-        let source = source.expect("target/sources is missing: run `.ci/setup`").flatten();
-        let source = source.map(|file| file.path()).find(|path| path.to_string_lossy().ends_with(".orig.tar.xz"));
-        std::fs::copy(source.expect("SoftEther's source: run `.ci/setup`"), www().join("softether.tar.xz"))
-            .expect("copy");
+        std::fs::copy(softether_source(), www().join("softether.tar.xz")).expect("copy");
         busybox(&www().join("busybox.tar"));
         let swarm = std::env::var_os(SWARM_IMAGE);
         if let Some(archive) = &swarm {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::fixture::{SECRETS, Workplace};
+use crate::fixture::{SECRETS, Workplace, need, softether_source};
 
 /// Two hosts that have SoftEther from Debian.
 pub const CLUSTER: &str = r"
@@ -59,7 +59,7 @@ impl Rendered {
 
     /// A host that builds SoftEther 5.01 from the source that is served at its own port 8000.
     pub fn from_source(change: impl Fn(String) -> String) -> Self {
-        let name = source_archive().file_name().expect("a name").to_string_lossy().replace('+', "%2B");
+        let name = softether_source().file_name().expect("a name").to_string_lossy().replace('+', "%2B");
         let cluster = CLUSTER.replace("os: debian-11", "os: ubuntu-22.04\nversions: {softether: 5.01.9674}");
         let cluster = format!("{cluster}artifacts:\n  softether_source: {{urls: ['http://127.0.0.1:8000/{name}']}}\n");
         Self::new(&change(cluster), &format!("{SECRETS}{OWN_SECRETS}"), &["--host", "swarm-node0"])
@@ -143,19 +143,6 @@ impl Unit {
             program = self.program,
         )
     }
-}
-
-/// A thing that `.ci/setup` makes.
-pub fn need(path: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    assert!(path.exists(), "{} is missing: run `.ci/setup`", path.display());
-    path
-}
-
-pub fn source_archive() -> PathBuf {
-    let files = std::fs::read_dir(need("target/sources")).expect("target/sources");
-    let mut paths = files.map(|file| file.expect("a file").path());
-    paths.find(|path| path.to_string_lossy().ends_with(".orig.tar.xz")).expect("run `.ci/setup`: no source archive")
 }
 
 pub fn said(output: &Output) -> String {
