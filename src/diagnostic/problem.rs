@@ -154,6 +154,8 @@ pub enum Problem {
     NoChoice { choice: String, system: String },
     #[error("`{artifact}` {version} has no pinned sha256")]
     NoPinnedHash { artifact: String, version: String },
+    #[error("no profile says what `{value}` is for `{artifact}` {version}, and this needs it")]
+    NoVersionValue { artifact: String, version: String, value: String },
     #[error("the image `{image}` {version} has no pinned digest")]
     NoPinnedDigest { image: String, version: String, known: Vec<String> },
     #[error("`all` stands for every architecture, so no other can stand beside it")]
@@ -407,6 +409,10 @@ impl Problem {
             Self::NoPinnedHash { artifact, .. } => format!(
                 "pin it on first download with `genhost lock`, or write its hash into cluster.yaml: \
                  `artifacts: {{{artifact}: {{sha256: {{amd64: …}}}}}}`"
+            ),
+            Self::NoVersionValue { artifact, version, value } => format!(
+                "take another version, or say it in a copy of `artifacts/{artifact}.yaml` below `--profiles`: \
+                 `versions: {{{version}: {{values: {{{value}: …}}}}}}`"
             ),
             Self::NoPinnedDigest { known, .. } => format!(
                 "known here: {}; pin what the registry has now with `genhost lock`, or write its digest into a stack file of your own \

@@ -162,7 +162,15 @@ impl<'a> Engine<'a> {
                 let prefix = name.rsplit_once('.').map_or(String::new(), |(prefix, _)| format!("{prefix}."));
                 let known = known.into_iter().map(|key: String| format!("{prefix}{key}")).collect();
                 let what = if is_own { "setting of this component" } else { "value for this host" };
-                let problem = Problem::Unknown { what, name: name.to_owned(), known };
+                let problem = match name.split('.').collect::<Vec<_>>()[..] {
+                    ["artifact", artifact, "values", value] => {
+                        let pinned = values.get_attr("artifact").and_then(|artifacts| artifacts.get_attr(artifact));
+                        let version = pinned.and_then(|artifact| artifact.get_attr("version")).unwrap_or_default();
+                        let (artifact, value) = (artifact.to_owned(), value.to_owned());
+                        Problem::NoVersionValue { artifact, version: version.to_string(), value }
+                    }
+                    _ => Problem::Unknown { what, name: name.to_owned(), known },
+                };
                 return Diagnostic::at(Place::new(source, start, start + name.len()), problem);
             }
         }
