@@ -59,7 +59,7 @@ fn manifest_url(repository: &str, tag: &Version) -> Result<Url, Problem> {
     let is_host = |text: &&str| text.contains(['.', ':']) || *text == "localhost";
     let own = repository.split_once('/').filter(|(host, _)| is_host(host));
     let (host, path) = match own {
-        Some(("docker.io", path)) => ("registry-1.docker.io", path),
+        Some(("docker.io" | "index.docker.io", path)) => ("registry-1.docker.io", path),
         Some((host, path)) => (host, path),
         None => ("registry-1.docker.io", repository),
     };
