@@ -4,10 +4,9 @@
 mod fixture;
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use fixture::Workplace;
+use fixture::{Workplace, need};
 use genhost::result::sha256;
 
 /// What this test starts, and where Debian puts it.
@@ -32,12 +31,6 @@ const PROGRAMS: [&str; 16] = [
 
 /// The host that is made: alone, it is the whole cluster.
 const HOST: &str = "swarm-node0";
-
-fn need(path: impl AsRef<Path>) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    assert!(path.exists(), "{path:?} is missing: run `.ci/setup`");
-    path
-}
 
 /// A laptop with Vagrant and libvirt, in namespaces of its own. Whatever runs on it ends with it, also when this process is
 /// killed.
