@@ -3,10 +3,10 @@
 mod fixture;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use fixture::gpg::{gpg, key};
 use fixture::registry::Registry;
 use fixture::server::Server;
 use fixture::{Ran, Workplace};
@@ -282,24 +282,6 @@ fn a_digest_that_nobody_knows_comes_from_the_images_registry() {
     genhost(&["lock", "--update", "swarm"]).stdout_of_success();
     let updated = genhost(&["--host", "node0"]).stdout_of_success();
     assert!(updated.contains(&format!("{image}@{second}")) && !updated.contains(&first), "{updated}");
-}
-
-/// A key of the test's own, its home, and its fingerprint.
-fn key(home: std::path::PathBuf, expires: &str, more: &[&str]) -> (std::path::PathBuf, String) {
-    std::fs::create_dir(&home).expect("a folder");
-    let make = ["--passphrase", "", "--quick-gen-key", "somebody@example.com", "ed25519", "sign", expires];
-    gpg(&home, &[more, &make[..]].concat());
-    let listed = gpg(&home, &["--with-colons", "--list-keys"]);
-    let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:")).expect("a fingerprint");
-    (home, fingerprint.trim_matches(':').to_owned())
-}
-
-fn gpg(home: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new("/usr/bin/gpg");
-    command.arg("--homedir").arg(home).args(["--batch", "--quiet", "--yes"]).args(arguments);
-    let output = command.output().expect("gpg: run `.ci/setup`");
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
 }
 
 #[test]

@@ -368,7 +368,7 @@ impl Locking<'_> {
     fn keyring_of(&self, name: &ArtifactName, source: &AptSource) -> Result<Keyring, Problem> {
         match (&source.key, self.keys.get(name)) {
             (_, Some(path)) => gpg::key(path, &source.keyid).map(Keyring::File),
-            (Some(text), None) => Ok(Keyring::Armour(text.clone())),
+            (Some(key), None) => Ok(Keyring::Armour(key.text.clone())),
             (None, None) => {
                 let fingerprint = source.keyid.to_string();
                 Err(Problem::KeyNeeded { source_name: name.to_string(), fingerprint })

@@ -53,14 +53,10 @@ fn cloud_config(tree: &HostTree) -> Result<String, WriteError> {
     }
     for (name, source) in &tree.apt {
         let line = yaml::write_text(&source.source)?;
-        // A fingerprint of digits only would be a number.
-        let name = yaml::write_text(name.as_str())?;
-        write!(out, "    {name}:\n      source: {line}\n      keyid: {}\n", yaml::write_text(source.keyid.as_str())?)?;
-        // cloud-init asks a key server for a keyid without a key only.
-        match source.key.as_ref().map(|key| (key, yaml::write_block(key, 6))) {
-            Some((_, Some(block))) => write!(out, "      key: {block}")?,
-            Some((key, None)) => writeln!(out, "      key: {}", yaml::write_text(key)?)?,
-            None => {}
+        write!(out, "    {}:\n      source: {line}\n", yaml::write_text(name.as_str())?)?;
+        // What cloud-init asks a key server for. A fingerprint of digits only would be a number.
+        if source.key.is_none() {
+            writeln!(out, "      keyid: {}", yaml::write_text(source.keyid.as_str())?)?;
         }
     }
     if !tree.packages.is_empty() {

@@ -46,6 +46,10 @@ pub fn render(engine: &mut Engine, sources: &mut Sources, plan: &HostPlan) -> Re
             tree.files.insert(file.path.clone(), File { mode: Mode(file.mode), content: Content::Text(text) });
         }
     }
+    for key in plan.apt.values().filter_map(|source| source.key.as_ref()) {
+        let content = Content::Text(key.text.clone());
+        tree.files.insert(key.path.clone(), File { mode: Mode(0o644), content });
+    }
     for (name, artifact) in &plan.artifacts {
         let path = HostPath::literal_below("/etc/genhost/artifacts/", name.as_str());
         tree.files.insert(path, File { mode: Mode(0o644), content: Content::Text(artifact_list(artifact)) });

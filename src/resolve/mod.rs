@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 pub use artifact::{Artifact, Pin, SumsUrls, sums_urls, urls};
 pub use parts::{PlannedComponent, PlannedFile};
-pub use plan::{AptSource, HostPlan, Subject};
+pub use plan::{AptKey, AptSource, HostPlan, Subject};
 pub use values::{SECRET_VALUES, Values};
 
 use crate::cluster::{

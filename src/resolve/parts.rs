@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::artifact::{Artifact, pin, pin_image};
-use super::plan::AptSource;
+use super::plan::{AptKey, AptSource};
 use crate::cluster::{
     ArtifactName, Cluster, ComponentName, HostPath, Network, OpenPort, ProfileName, Setting, SystemName, UnitName,
     Version, WordError,
@@ -123,8 +123,13 @@ impl<'a> Selection<'a> {
             self.packages(&mut selected, component.packages.iter().chain(&variant.packages))?;
             let component_name = name;
             for (name, source) in component.apt.iter().chain(&variant.apt) {
-                let line = self.expand(&source.source, source.place, &selected.versions)?;
+                let mut line = self.expand(&source.source, source.place, &selected.versions)?;
                 let key = source.key_file.as_ref().map(|file| self.key(component_name, file)).transpose()?;
+                let key = key.map(|text| {
+                    let path = HostPath::literal_below("/etc/apt/keyrings/", &format!("{name}.asc"));
+                    line = line.replace("$KEY_FILE", path.as_str());
+                    AptKey { path, text }
+                });
                 selected.apt.insert(name.clone(), AptSource { source: line, keyid: source.key.clone(), key });
             }
             let install = component.choice.as_ref().and_then(|choice| self.cluster.install.get(choice));

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::{Artifact, PlannedComponent, Values};
-use crate::cluster::{ArtifactName, Fingerprint, HostName, NetworkSection, ProfileName, SystemName, UnitName};
+use crate::cluster::{
+    ArtifactName, Fingerprint, HostName, HostPath, NetworkSection, ProfileName, SystemName, UnitName,
+};
 use crate::yaml::Located;
 
 /// What to make a plan for.
@@ -47,7 +49,17 @@ pub struct AptSource {
     pub source: String,
     /// Fingerprint of its key.
     pub keyid: Fingerprint,
-    /// The key, in ASCII armour; without it the host asks a key server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
+    /// The key, a file of the host's; without it the host asks a key server.
+    #[serde(skip)]
+    pub key: Option<AptKey>,
+}
+
+/// The key of a package source. apt reads it as it is; given to cloud-init instead, it would need gpg, which Debian's cloud images
+/// do not have (<https://github.com/canonical/cloud-init/issues/5535>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AptKey {
+    /// Where the host has it.
+    pub path: HostPath,
+    /// In ASCII armour.
+    pub text: String,
 }
