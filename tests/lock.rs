@@ -257,7 +257,7 @@ fn a_digest_that_nobody_knows_comes_from_the_images_registry() {
     let question = "token?service=everybody&scope=repository%3Aswarm%3Apull";
     workplace.write(&format!("www/{question}"), "a page");
     refused("/token: expected value at line 1");
-    workplace.write(&format!("www/{question}"), "{\"token\": \"a token\"}");
+    workplace.write(&format!("www/{question}"), "{\"token\": \"a token\", \"access_token\": \"a token\"}");
     let manifest = image.replace("/swarm", "/v2/swarm/manifests/1.2.8");
     refused(&format!("no digest of the image {image}:1.2.8: http://{manifest}: the server says 404"));
     // A server of something else has that name.

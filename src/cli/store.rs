@@ -8,9 +8,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::fs::{FlockOperation, flock};
 use sha2::Digest;
-use ureq::RequestBuilder;
+use ureq::config::RedirectAuthHeaders;
 use ureq::http::Response;
 use ureq::typestate::WithoutBody;
+use ureq::{RequestBuilder, ResponseExt as _};
 
 use crate::cluster::{Sha256, Url};
 use crate::diagnostic::Problem;
@@ -78,6 +79,7 @@ impl Store {
             .timeout_recv_response(Some(Duration::from_secs(60)))
             .timeout_recv_body(Some(LONGEST_DOWNLOAD))
             .http_status_as_error(false)
+            .redirect_auth_headers(RedirectAuthHeaders::SameHost)
             .build();
         Ok(Self { folder: folder.to_owned(), agent: agent.into(), _lock: lock })
     }
@@ -182,8 +184,8 @@ impl Store {
     /// # Errors
     /// It is not there, or longer than a megabyte.
     pub fn text(&self, what: &str, url: &Url) -> Result<Vec<u8>, Problem> {
-        let text = answer(self.get(url)).and_then(|answer| match answer.status().as_u16() {
-            200 => Ok(answer.into_body()),
+        let text = answer(self.get(url)).and_then(|Answer { response, .. }| match response.status().as_u16() {
+            200 => Ok(response.into_body()),
             status => Err(format!("the server says {status}")),
         });
         text.map_err(|reason| Problem::CannotFetch { what: what.to_owned(), reasons: format!("{url}: {reason}") })
@@ -245,14 +247,22 @@ impl Store {
     }
 }
 
-/// What a server answers, whatever its status is, or why there is no answer. More than a megabyte is none.
-pub fn answer(question: RequestBuilder<WithoutBody>) -> Result<Response<Vec<u8>>, String> {
+/// What a server answers.
+pub struct Answer {
+    /// Who answers, which is another one than was asked where that has sent on to it.
+    pub url: Url,
+    /// Whatever its status is.
+    pub response: Response<Vec<u8>>,
+}
+
+/// Asks, or tells why there is no answer. One of more than a megabyte is none.
+pub fn answer(question: RequestBuilder<WithoutBody>) -> Result<Answer, String> {
     const LONGEST: u64 = 1 << 20;
-    let answer = question.call().and_then(|response| {
-        let (head, mut body) = response.into_parts();
-        Ok(Response::from_parts(head, body.with_config().limit(LONGEST).read_to_vec()?))
-    });
-    answer.map_err(|error| error.to_string())
+    let response = question.call().map_err(|error| error.to_string())?;
+    let url = Url::new(&response.get_uri().to_string()).map_err(|error| error.to_string())?;
+    let (head, mut body) = response.into_parts();
+    let body = body.with_config().limit(LONGEST).read_to_vec().map_err(|error| error.to_string())?;
+    Ok(Answer { url, response: Response::from_parts(head, body) })
 }
 
 /// A bar for so many bytes, or for an unknown number; nobody sees it but at a terminal.
