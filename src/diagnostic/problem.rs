@@ -154,6 +154,8 @@ pub enum Problem {
     NoChoice { choice: String, system: String },
     #[error("`{artifact}` {version} has no pinned sha256")]
     NoPinnedHash { artifact: String, version: String },
+    #[error("the key of the source `{source_name}` is for nothing: its line does not name it")]
+    KeyUnused { source_name: String },
     #[error("no profile says what `{value}` is for `{artifact}` {version}, and this needs it")]
     NoVersionValue { artifact: String, version: String, value: String },
     #[error("the image `{image}` {version} has no pinned digest")]
@@ -410,6 +412,7 @@ impl Problem {
                 "pin it on first download with `genhost lock`, or write its hash into cluster.yaml: \
                  `artifacts: {{{artifact}: {{sha256: {{amd64: …}}}}}}`"
             ),
+            Self::KeyUnused { .. } => "write `[signed-by=$KEY_FILE]` into the line".into(),
             Self::NoVersionValue { artifact, version, value } => format!(
                 "take another version, or say it in a copy of `artifacts/{artifact}.yaml` below `--profiles`: \
                  `versions: {{{version}: {{values: {{{value}: …}}}}}}`"

@@ -162,20 +162,21 @@ impl<'a> Engine<'a> {
                 let prefix = name.rsplit_once('.').map_or(String::new(), |(prefix, _)| format!("{prefix}."));
                 let known = known.into_iter().map(|key: String| format!("{prefix}{key}")).collect();
                 let what = if is_own { "setting of this component" } else { "value for this host" };
-                let problem = match name.split('.').collect::<Vec<_>>()[..] {
-                    ["artifact", artifact, "values", value] => {
-                        let pinned = values.get_attr("artifact").and_then(|artifacts| artifacts.get_attr(artifact));
-                        let version = pinned.and_then(|artifact| artifact.get_attr("version")).unwrap_or_default();
-                        let (artifact, value) = (artifact.to_owned(), value.to_owned());
-                        Problem::NoVersionValue { artifact, version: version.to_string(), value }
-                    }
-                    _ => Problem::Unknown { what, name: name.to_owned(), known },
-                };
+                let of_version = version_value(values, name);
+                let problem = of_version.unwrap_or(Problem::Unknown { what, name: name.to_owned(), known });
                 return Diagnostic::at(Place::new(source, start, start + name.len()), problem);
             }
         }
         plain
     }
+}
+
+/// That a profile says nothing of a pinned version under this name, if it is such a name.
+fn version_value(values: &Value, name: &str) -> Option<Problem> {
+    let (artifact, value) = name.strip_prefix("artifact.")?.split_once(".values.")?;
+    let version = values.get_attr("artifact").ok()?.get_attr(artifact).ok()?.get_attr("version").ok()?;
+    let (artifact, version, value) = (artifact.to_owned(), version.as_str()?.to_owned(), value.to_owned());
+    Some(Problem::NoVersionValue { artifact, version, value })
 }
 
 /// Where a dotted name stands in a text, and not as a part of a longer one.

@@ -9,11 +9,13 @@ use crate::cluster::{
     Version, WordError,
 };
 use crate::diagnostic::{Diagnostic, Place, Problem, Result};
-use crate::load::{Catalogue, Component, FileEntry, Parts, Stack, System};
+use crate::load::{AptSource as SourceProfile, Catalogue, Component, FileEntry, Parts, Stack, System};
 use crate::yaml::Located;
 
 /// The choice that a component makes which loads container images.
 const IMAGES: &str = "images";
+/// What stands for a key in a line of sources.list, as cloud-init has it.
+const KEY_FILE: &str = "$KEY_FILE";
 
 /// A component of a host, its variant chosen.
 #[derive(Debug)]
@@ -121,16 +123,16 @@ impl<'a> Selection<'a> {
                 _ => &empty,
             };
             self.packages(&mut selected, component.packages.iter().chain(&variant.packages))?;
-            let component_name = name;
-            for (name, source) in component.apt.iter().chain(&variant.apt) {
-                let mut line = self.expand(&source.source, source.place, &selected.versions)?;
-                let key = source.key_file.as_ref().map(|file| self.key(component_name, file)).transpose()?;
-                let key = key.map(|text| {
-                    let path = HostPath::literal_below("/etc/apt/keyrings/", &format!("{name}.asc"));
-                    line = line.replace("$KEY_FILE", path.as_str());
-                    AptKey { path, text }
-                });
-                selected.apt.insert(name.clone(), AptSource { source: line, keyid: source.key.clone(), key });
+            for (source_name, source) in component.apt.iter().chain(&variant.apt) {
+                let line = self.expand(&source.source, source.place, &selected.versions)?;
+                let apt = self.apt_source(name, source_name, source, line)?;
+                if let Some(key) = &apt.key
+                    && let Some(other) = paths.insert(key.path.clone(), name)
+                {
+                    let problem = Problem::FileTwice { path: key.path.to_string(), other: other.to_string() };
+                    return Err(Diagnostic::at(source.place, problem));
+                }
+                selected.apt.insert(source_name.clone(), apt);
             }
             let install = component.choice.as_ref().and_then(|choice| self.cluster.install.get(choice));
             let of_variant = variant.artifacts.iter().map(|name| (name, install.map_or(name.place, |way| way.place)));
@@ -329,10 +331,24 @@ impl<'a> Selection<'a> {
     }
 
     /// The text of a key beside a component's manifest.
-    fn key(&self, component: &ComponentName, file: &Located<String>) -> Result<String> {
-        let path = format!("{component}/{}", file.value);
-        let text = self.catalogue.templates.get(&path).and_then(|volume| String::from_utf8(volume.bytes.to_vec()).ok());
-        text.ok_or_else(|| Diagnostic::at(file.place, Problem::NoTemplate { path }))
+    /// A package source whose line this is.
+    fn apt_source(
+        &self,
+        component: &ComponentName,
+        name: &ArtifactName,
+        source: &Located<SourceProfile>,
+        line: String,
+    ) -> Result<AptSource> {
+        let keyid = source.key.clone();
+        let Some(file) = &source.key_file else { return Ok(AptSource { source: line, keyid, key: None }) };
+        if !line.contains(KEY_FILE) {
+            return Err(Diagnostic::at(source.place, Problem::KeyUnused { source_name: name.to_string() }));
+        }
+        let key = format!("{component}/{}", file.value);
+        let text = self.catalogue.templates.get(&key).and_then(|volume| String::from_utf8(volume.bytes.to_vec()).ok());
+        let text = text.ok_or_else(|| Diagnostic::at(file.place, Problem::NoTemplate { path: key }))?;
+        let path = HostPath::literal_below("/etc/apt/keyrings/", &format!("{name}.asc"));
+        Ok(AptSource { source: line.replace(KEY_FILE, path.as_str()), keyid, key: Some(AptKey { path, text }) })
     }
 
     fn expand(&self, text: &str, place: Place, versions: &BTreeMap<ArtifactName, Version>) -> Result<String> {
