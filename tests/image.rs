@@ -102,17 +102,19 @@ fn of_nobody() -> Locked {
     std::fs::create_dir_all(&store).expect("a folder");
     run(Command::new("chown").args(["-R", "nobody"]).args([&locked.folder, &store]));
     let image = ["image", "--host", "swarm-node0", "--format", "raw", "--sealed", "-o", "sealed"];
-    // The project may stand where only root gets to: here it stands at /mnt. Nobody has other users' numbers for his packages.
+    // The project may stand where only root gets to: what he needs of it stands at /mnt. For the packages' users he has numbers.
     let script = "
-        mount --bind \"$1\" /mnt
-        echo nobody:100000:65536 >/mnt/target/images-of-nobody/numbers
-        for file in subuid subgid; do
-          [ -e /etc/$file ] || touch /etc/$file
-          mount --bind /mnt/target/images-of-nobody/numbers /etc/$file
+        mount -t tmpfs -o mode=755 tmpfs /mnt
+        for folder in images-of-nobody store-of-nobody e2fsprogs; do
+          mkdir /mnt/$folder
+          mount --bind $1/target/$folder /mnt/$folder
         done
-        cd /mnt/target/images-of-nobody
-        shift 2
-        export PATH=/mnt/target/e2fsprogs/bin:$PATH XDG_CACHE_HOME=/mnt/target/store-of-nobody
+        shift
+        echo nobody:100000:65536 >/mnt/numbers
+        for file in subuid subgid; do mount --bind /mnt/numbers /etc/$file; done
+        cd /mnt/images-of-nobody
+        shift
+        export PATH=/mnt/e2fsprogs/bin:$PATH XDG_CACHE_HOME=/mnt/store-of-nobody
         exec setpriv --reuid nobody --regid nogroup --clear-groups ./genhost \"$@\"";
     let base = env!("CARGO_MANIFEST_DIR");
     run(&mut locked.genhost(&image).under(&["unshare", "--mount", "sh", "-ec", script, "sh", base]));
@@ -124,7 +126,6 @@ fn of_nobody() -> Locked {
 #[test]
 fn sealed_disks_of_two_releases_become_one_swarm_by_their_seeds() {
     let built = Built::get();
-    let vpn = free_port();
     let boot = |locked: &Locked, host: &str, forward, firmware: &[&str]| {
         run(&mut locked.genhost(&["image", "--host", host, "--format", "seed", "-o", "seed.iso"]));
         let seed = locked.folder.join("seed.iso").display().to_string();
@@ -132,6 +133,7 @@ fn sealed_disks_of_two_releases_become_one_swarm_by_their_seeds() {
     };
     let _alone = ALONE.lock();
     let newer = of_nobody();
+    let vpn = free_port();
     let begin = Instant::now();
     let until = begin + Duration::from_secs(480);
     let guest = boot(&built.locked, "swarm-node0", Forward::In { port: 443, here: vpn }, &[]);
