@@ -6,9 +6,10 @@ mod fixture;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use fixture::Workplace;
 use fixture::disks::run;
 use fixture::gpg::{gpg, key};
-use fixture::{Workplace, need};
+use fixture::root::in_root;
 
 /// The version that the stack pins.
 const PINNED: &str = "5:28.0.4-1~debian.12~bookworm";
@@ -59,17 +60,7 @@ impl Fetched {
               cloud-init single --name package_update_upgrade_install) >/said 2>&1 || :
              {script}"
         );
-        self.workplace.write("script", script);
-        let outer = format!(
-            "ip link set lo up; mkdir -p work; mount -t tmpfs tmpfs work; mkdir -m 755 work/up work/wk work/root
-             mount -t overlay overlay -o lowerdir={},upperdir=work/up,workdir=work/wk work/root
-             cp -r archive user-data script work/root/; mount -t proc proc work/root/proc
-             mount -t tmpfs tmpfs work/root/run; exec chroot work/root timeout 120 sh -eu /script",
-            need("target/roots/bookworm").display()
-        );
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-euc", &outer]);
-        command.current_dir(&self.workplace).output().expect("unshare")
+        in_root("bookworm", self.workplace.as_ref(), "cp -r archive user-data disk/root/", &script)
     }
 }
 

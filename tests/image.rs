@@ -102,18 +102,19 @@ fn of_nobody() -> Locked {
     std::fs::create_dir_all(&store).expect("a folder");
     run(Command::new("chown").args(["-R", "nobody"]).args([&locked.folder, &store]));
     let image = ["image", "--host", "swarm-node0", "--format", "raw", "--sealed", "-o", "sealed"];
-    // The project may stand where only root gets to: what he needs of it stands at /mnt. For the packages' users he has numbers.
+    // The project may stand where only root gets to: what he needs of it stands at /mnt, genhost among it. For the packages'
+    // users he has numbers.
     let script = "
+        target=$1/target
+        shift 2
         mount -t tmpfs -o mode=755 tmpfs /mnt
         for folder in images-of-nobody store-of-nobody e2fsprogs; do
           mkdir /mnt/$folder
-          mount --bind $1/target/$folder /mnt/$folder
+          mount --bind \"$target/$folder\" /mnt/$folder
         done
-        shift
         echo nobody:100000:65536 >/mnt/numbers
         for file in subuid subgid; do mount --bind /mnt/numbers /etc/$file; done
         cd /mnt/images-of-nobody
-        shift
         export PATH=/mnt/e2fsprogs/bin:$PATH XDG_CACHE_HOME=/mnt/store-of-nobody
         exec setpriv --reuid nobody --regid nogroup --clear-groups ./genhost \"$@\"";
     let base = env!("CARGO_MANIFEST_DIR");

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Output};
 
+use fixture::root::in_root;
 use fixture::{Workplace, golden_cases, need};
 use serde_json::Value;
 
@@ -44,7 +45,6 @@ impl Host {
     /// Runs a script in a Debian 11 root that has this host's files, in namespaces of its own. The root's own packages
     /// stand where the host would have those of another system.
     fn in_root(&self, script: &str) -> Output {
-        let root = need("target/roots/bullseye");
         for (path, content) in self.files() {
             let mode = self.tree["files"][path]["mode"].as_str().expect("a mode");
             let name = format!("root{path}");
@@ -52,30 +52,20 @@ impl Host {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(u32::from_str_radix(mode, 8).expect("octal"));
             std::fs::set_permissions(self.workplace.path(&name), mode).expect("chmod");
         }
-        self.workplace.write("script", script);
         let is_packaged = self.tree["packages"].as_object().expect("packages").contains_key("softether-vpnclient");
         // A host that builds SoftEther has none of Debian's units, and its programs at a place of genhost's own.
         let softether = if is_packaged {
             ""
         } else {
-            "rm work/root/lib/systemd/system/softether-*\nmkdir -p work/root/var/lib/genhost\n\
-             cp -r work/root/usr/libexec/softether/* work/root/var/lib/genhost/\n"
+            "rm disk/root/lib/systemd/system/softether-*\nmkdir -p disk/root/var/lib/genhost\n\
+             cp -r disk/root/usr/libexec/softether/* disk/root/var/lib/genhost/\n"
         };
-        let outer = format!(
-            "set -eu\nip link set lo up\nmkdir -p work\nmount -t tmpfs tmpfs work\nmkdir work/up work/wk work/root\n\
-             mount -t overlay overlay -o lowerdir={},upperdir=work/up,workdir=work/wk work/root\n\
-             cp -a root/. work/root/\nmount -t proc proc work/root/proc\nmount --rbind /sys work/root/sys\nmount -t tmpfs tmpfs work/root/run\n\
-             mkdir -p work/root/opt/genhost/consul\nln -s /usr/bin/consul work/root/opt/genhost/consul/consul\n\
-             [ -e work/root/usr/bin/dockerd ] || ln -s /usr/sbin/dockerd work/root/usr/bin/dockerd\n\
-             {softether}cp script work/root/script\nexec chroot work/root timeout 120 sh -eu /script\n",
-            root.display()
+        let prepare = format!(
+            "cp -a root/. disk/root/\nmkdir -p disk/root/opt/genhost/consul\n\
+             ln -s /usr/bin/consul disk/root/opt/genhost/consul/consul\n\
+             [ -e disk/root/usr/bin/dockerd ] || ln -s /usr/sbin/dockerd disk/root/usr/bin/dockerd\n{softether}"
         );
-        Command::new("unshare")
-            .env("SYSTEMD_COLORS", "0")
-            .args(["--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", &outer])
-            .current_dir(&self.workplace)
-            .output()
-            .expect("unshare")
+        in_root("bullseye", self.workplace.as_ref(), &prepare, script)
     }
 }
 

@@ -418,33 +418,31 @@ impl Locking<'_> {
         }
     }
 
-    /// What a host fetches; where no profile knows a hash, whatever is there now is pinned.
+    /// What a host fetches; where no profile knows a hash or a digest, whatever is there now is pinned.
     fn needs(&mut self, item: &Item) -> Result<Needs> {
         loop {
             let fault = match needs(&self.catalogue, self.cluster, &item.subject) {
                 Ok(needs) => return Ok(needs),
                 Err(fault) => fault.or_at(item.place),
             };
-            match &fault.problem {
-                Problem::NoPinnedHash { artifact, version } => {
-                    let (Ok(name), Ok(version)) = (ArtifactName::new(artifact), Version::new(version)) else {
-                        return Err(fault);
-                    };
-                    // One that is pinned, and does not run on any architecture of its stack, comes back.
-                    let pinned = self.kept.artifacts.get(&name).and_then(|versions| versions.get(&version));
-                    if pinned.is_some_and(|files| is_whole(files, &self.arches)) {
-                        return Err(fault);
-                    }
-                    self.pin(item, &fault, &name, &version)?;
-                }
-                Problem::NoPinnedDigest { image, version, .. } => {
-                    let (Ok(name), Ok(version)) = (ArtifactName::new(image), Version::new(version)) else {
-                        return Err(fault);
-                    };
-                    self.pin_image(&fault, &name, &version)?;
-                }
+            let (name, version) = match &fault.problem {
+                Problem::NoPinnedHash { artifact: name, version }
+                | Problem::NoPinnedDigest { image: name, version, .. } => (name, version),
                 _ => return Err(fault),
+            };
+            let (Ok(name), Ok(version)) = (ArtifactName::new(name), Version::new(version)) else {
+                return Err(fault);
+            };
+            if matches!(fault.problem, Problem::NoPinnedDigest { .. }) {
+                self.pin_image(&fault, &name, &version)?;
+                continue;
             }
+            // One that is pinned, and does not run on any architecture of its stack, comes back.
+            let pinned = self.kept.artifacts.get(&name).and_then(|versions| versions.get(&version));
+            if pinned.is_some_and(|files| is_whole(files, &self.arches)) {
+                return Err(fault);
+            }
+            self.pin(item, &fault, &name, &version)?;
         }
     }
 

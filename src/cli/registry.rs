@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use super::store::{Store, answer};
-use crate::cluster::{ImageDigest, Sha256, Url, Version};
+use crate::cluster::{ImageDigest, Url, Version};
 use crate::diagnostic::Problem;
 
 /// Kinds of manifest whose digest is the hash of their bytes: of several platforms and of one, OCI's and Docker's.
@@ -23,9 +23,11 @@ const MANIFESTS: [&str; 4] = [
 /// The registry cannot be reached, does not have it, wants a password, or sends something else than it says.
 pub fn digest(store: &Store, repository: &str, tag: &Version) -> Result<ImageDigest, Problem> {
     let url = manifest_url(repository, tag)?;
-    let no_digest = |reason| Problem::NoDigest { image: format!("{repository}:{tag}"), reason };
-    let manifest = manifest(store, &url).map_err(|reason| no_digest(format!("{url}: {reason}")))?;
-    ImageDigest::new(&format!("sha256:{}", Sha256::of(manifest))).map_err(|error| no_digest(error.to_string()))
+    let manifest = manifest(store, &url).map_err(|reason| Problem::NoDigest {
+        image: format!("{repository}:{tag}"),
+        reason: format!("{url}: {reason}"),
+    })?;
+    Ok(ImageDigest::of(manifest))
 }
 
 /// Fetches a manifest, or tells why not.
@@ -49,9 +51,9 @@ fn manifest(store: &Store, url: &Url) -> Result<Vec<u8>, String> {
     if !MANIFESTS.contains(&kind) {
         return Err(format!("the server sends {kind:?}, which is no manifest that genhost knows"));
     }
-    let (told, found) = (header("docker-content-digest"), Sha256::of(manifest.body()));
-    if !told.is_empty() && told != format!("sha256:{found}") {
-        return Err(format!("the server says that it is {told}, and sends sha256:{found}"));
+    let (told, found) = (header("docker-content-digest"), ImageDigest::of(manifest.body()));
+    if !told.is_empty() && told != found.as_str() {
+        return Err(format!("the server says that it is {told}, and sends {found}"));
     }
     Ok(manifest.into_body())
 }
@@ -113,8 +115,8 @@ fn token_of(answer: &[u8]) -> Result<String, String> {
         access_token: Option<String>,
     }
     let answer: Answer = serde_json::from_slice(answer).map_err(|error| error.to_string())?;
-    let tokens = [answer.token, answer.access_token].into_iter().flatten();
-    tokens.into_iter().find(|token| !token.is_empty()).ok_or_else(|| "there is none in its answer".to_owned())
+    let mut tokens = [answer.token, answer.access_token].into_iter().flatten();
+    tokens.find(|token| !token.is_empty()).ok_or_else(|| "there is none in its answer".to_owned())
 }
 
 /// The fields of a challenge for a token, `Bearer realm="…",service="…"`

@@ -200,6 +200,13 @@ impl Url {
     }
 }
 
+impl ImageDigest {
+    /// The digest of a manifest with these bytes.
+    pub fn of(manifest: impl AsRef<[u8]>) -> Self {
+        Self(format!("sha256:{}", Sha256::of(manifest)))
+    }
+}
+
 impl Sha256 {
     /// The hash of these bytes.
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {
