@@ -152,7 +152,9 @@ fn systemd_verifies_every_unit_of_every_host() {
         units.sort();
         units.dedup();
         assert!(units.len() > 5, "{}: {units:?}", host.case);
-        let output = host.in_root(&format!("systemd-analyze --man=no verify {}", units.join(" ")));
+        // systemd 247 finds a program that is named without its path, but its `verify` looks for it where it stands itself.
+        let programs = "mkdir /tmp/programs; cd /tmp/programs; ln -sf /usr/sbin/* /usr/bin/* .";
+        let output = host.in_root(&format!("{programs}; systemd-analyze --man=no verify {}", units.join(" ")));
         // What the root's own packages say of themselves is not ours, nor is what it says of this test's cgroup.
         let ours = |line: &&str| {
             if line.contains("Couldn't move remaining userspace processes") {

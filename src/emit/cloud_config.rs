@@ -40,23 +40,23 @@ fn cloud_config(tree: &HostTree) -> Result<String, WriteError> {
         out.push_str("write_files:\n");
     }
     for (path, file) in &tree.files {
-        writeln!(out, "- path: {}", yaml::write_text(path.as_str())?)?;
+        writeln!(out, "-\n path: {}", yaml::write_text(path.as_str())?)?;
         write_file(&mut out, file)?;
     }
     if !tree.packages.is_empty() || !tree.apt.is_empty() {
         // A mirror that stumbles once must not cost the first boot. Any key here makes cloud-init write sources.list anew,
         // and 20.4.1 knows no name for Debian 11's security suite.
-        out.push_str("apt:\n  preserve_sources_list: true\n  conf: Acquire::Retries \"5\";\n");
+        out.push_str("apt:\n preserve_sources_list: true\n conf: Acquire::Retries \"5\";\n");
     }
     if !tree.apt.is_empty() {
-        out.push_str("  sources:\n");
+        out.push_str(" sources:\n");
     }
     for (name, source) in &tree.apt {
         let line = yaml::write_text(&source.source)?;
-        write!(out, "    {}:\n      source: {line}\n", yaml::write_text(name.as_str())?)?;
+        write!(out, "  {}:\n   source: {line}\n", yaml::write_text(name.as_str())?)?;
         // What cloud-init asks a key server for. A fingerprint of digits only would be a number.
         if source.key.is_none() {
-            writeln!(out, "      keyid: {}", yaml::write_text(source.keyid.as_str())?)?;
+            writeln!(out, "   keyid: {}", yaml::write_text(source.keyid.as_str())?)?;
         }
     }
     if !tree.packages.is_empty() {
@@ -85,14 +85,14 @@ fn commands(out: &mut String, key: &str, commands: &[Vec<String>]) -> Result<(),
 fn write_file(out: &mut String, file: &File) -> Result<(), WriteError> {
     let mode = file.mode.to_string();
     if mode != "0644" {
-        writeln!(out, "  permissions: \"{mode}\"")?;
+        writeln!(out, " permissions: \"{mode}\"")?;
     }
     match &file.content {
-        Content::Text(text) if text.chars().all(yaml::is_printable) => match yaml::write_block(text, 2) {
-            Some(block) => write!(out, "  content: {block}")?,
-            None => writeln!(out, "  content: {}", yaml::write_text(text)?)?,
+        Content::Text(text) if text.chars().all(yaml::is_printable) => match yaml::write_block(text, 1) {
+            Some(block) => write!(out, " content: {block}")?,
+            None => writeln!(out, " content: {}", yaml::write_text(text)?)?,
         },
-        other => write!(out, "  encoding: b64\n  content: {}\n", BASE64_STANDARD.encode(other.as_bytes()))?,
+        other => write!(out, " encoding: b64\n content: {}\n", BASE64_STANDARD.encode(other.as_bytes()))?,
     }
     Ok(())
 }
