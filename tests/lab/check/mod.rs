@@ -20,6 +20,7 @@ mod stranger;
 mod swarm;
 mod swarm_mode;
 mod together;
+mod unheard;
 
 use crate::lab::Check;
 
@@ -32,6 +33,7 @@ pub const ALL: &[Check] = &[
     stranger::CHECK,
     l2tp::CHECK,
     speed::CHECK,
+    unheard::CHECK,
     reboot::CHECK,
     power_cut::CHECK,
     together::CHECK,
