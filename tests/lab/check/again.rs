@@ -26,5 +26,5 @@ fn again(fleet: &Fleet) -> String {
         host.wait(60, "cloud-init status | grep -x 'status: done'");
         as_declared(&fleet.recipe, &["--host", host.name], host);
     }
-    format!("{:.1} s to well again, every file as declared", fleet.wait_well(180, start).as_secs_f32())
+    format!("{:.1} s to well again, every file as declared", fleet.wait_well(240, start).as_secs_f32())
 }

@@ -10,6 +10,7 @@ mod consul_servers;
 mod l2tp;
 mod link;
 mod middle;
+mod nowhere;
 mod outage;
 mod overlay;
 mod power_cut;
@@ -34,6 +35,7 @@ pub const ALL: &[Check] = &[
     l2tp::CHECK,
     speed::CHECK,
     unheard::CHECK,
+    nowhere::CHECK,
     reboot::CHECK,
     power_cut::CHECK,
     together::CHECK,
