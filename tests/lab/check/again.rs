@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::power_cut::as_declared;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, HEALS};
 use crate::lab::{Check, Lab, never};
 
 pub const CHECK: Check =
@@ -26,5 +26,5 @@ fn again(fleet: &Fleet) -> String {
         host.wait(60, "cloud-init status | grep -x 'status: done'");
         as_declared(&fleet.recipe, &["--host", host.name], host);
     }
-    format!("{:.1} s to well again, every file as declared", fleet.wait_well(240, start).as_secs_f32())
+    format!("{:.1} s to well again, every file as declared", fleet.wait_well(HEALS, start).as_secs_f32())
 }

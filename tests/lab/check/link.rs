@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::fleet::HEALS;
 use crate::internet::{HOME, Site};
 use crate::lab::{Check, Lab, never};
 
@@ -21,7 +22,7 @@ fn run(lab: &Lab) -> String {
     std::thread::sleep(Duration::from_secs(30));
     lab.internet.lose(0);
     let start = Instant::now();
-    let loss = lab.each(|fleet| format!("{:.1} s", fleet.wait_well(240, start).as_secs_f32()));
+    let loss = lab.each(|fleet| format!("{:.1} s", fleet.wait_well(HEALS, start).as_secs_f32()));
     let start = Instant::now();
     lab.internet.move_home(HOME, MOVED);
     let moved = lab.each(|fleet| {
@@ -29,7 +30,7 @@ fn run(lab: &Lab) -> String {
         // The server still counts the old sessions until it gives them up; the new ones come from the new address.
         let new = format!("ss -Htn state established sport = :443 | grep -cF {MOVED}: | grep -x {at_home}");
         fleet.node0().wait(60, &new);
-        format!("{:.1} s", fleet.wait_well(240, start).as_secs_f32())
+        format!("{:.1} s", fleet.wait_well(HEALS, start).as_secs_f32())
     });
     format!("after the loss {loss}; after the new address {moved}")
 }

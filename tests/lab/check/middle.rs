@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::fleet::HEALS;
 use crate::internet::Site;
 use crate::lab::{Check, Lab, never};
 use crate::machine::Machine;
@@ -39,7 +40,7 @@ fn run(lab: &Lab) -> String {
     man.ok("! journalctl -q | grep -i 'successfully authenticated'");
     let start = Instant::now();
     lab.internet.intercept(None);
-    let back = lab.each(|fleet| format!("{:.1} s", fleet.wait_well(180, start).as_secs_f32()));
+    let back = lab.each(|fleet| format!("{:.1} s", fleet.wait_well(HEALS, start).as_secs_f32()));
     man.power_cut();
     format!("refused and said after {said}; back after the man left {back}")
 }

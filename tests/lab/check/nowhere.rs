@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, HEALS};
 use crate::lab::{Check, Lab, never};
 
 pub const CHECK: Check = Check {
@@ -18,12 +18,10 @@ fn run(lab: &Lab) -> String {
 
 fn nowhere(fleet: &Fleet) -> String {
     let host = fleet.local();
-    host.ok(
-        "systemctl stop systemd-networkd.socket systemd-networkd; ip addr flush dev vpn_vlan0
-         systemctl restart --no-block docker",
-    );
+    host.ok("systemctl stop systemd-networkd.socket systemd-networkd; ip addr flush dev vpn_vlan0
+         systemctl restart --no-block docker");
     std::thread::sleep(Duration::from_secs(5));
     host.ok("! ip addr show vpn_vlan0 | grep -w inet; systemctl start systemd-networkd");
     let start = Instant::now();
-    format!("{:.1} s", fleet.wait_well(120, start).as_secs_f32())
+    format!("{:.1} s", fleet.wait_well(HEALS, start).as_secs_f32())
 }

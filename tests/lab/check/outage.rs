@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::fleet::HEALS;
 use crate::lab::{Check, Lab, never};
 
 pub const CHECK: Check = Check {
@@ -26,7 +27,7 @@ fn run(lab: &Lab) -> String {
         local.ok(&format!("ip -4 addr show vpn_vlan0 | grep -F ' {}/24 '", local.vpn_address));
         let start = Instant::now();
         fleet.node0().power_on();
-        format!("{:.1} s", fleet.wait_well(180, start).as_secs_f32())
+        format!("{:.1} s", fleet.wait_well(HEALS, start).as_secs_f32())
     });
     format!("from power-on to well {said}")
 }

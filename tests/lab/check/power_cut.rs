@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::fleet::{Fleet, Recipe};
+use crate::fleet::{Fleet, HEALS, Recipe};
 use crate::lab::{Check, Lab, never};
 use crate::machine::Machine;
 
@@ -22,7 +22,7 @@ fn power_cut(lab: &Lab, fleet: &Fleet) -> String {
     let start = Instant::now();
     fleet.local().power_cut();
     fleet.local().power_on();
-    figures.push(format!("{} {:.1}", fleet.local().name, fleet.wait_well(120, start).as_secs_f32()));
+    figures.push(format!("{} {:.1}", fleet.local().name, fleet.wait_well(HEALS, start).as_secs_f32()));
     for host in &fleet.hosts {
         as_declared(&fleet.recipe, &["--host", host.name], host);
     }

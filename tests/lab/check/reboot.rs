@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::fleet::HEALS;
 use crate::fleet::Host;
 use crate::lab::{Check, Lab, never};
 
@@ -17,7 +18,7 @@ fn run(lab: &Lab) -> String {
         let reboot = |host: &Host| {
             let start = Instant::now();
             host.reboot();
-            format!("{} {:.1}", host.name, fleet.wait_well(120, start).as_secs_f32())
+            format!("{} {:.1}", host.name, fleet.wait_well(HEALS, start).as_secs_f32())
         };
         fleet.hosts.iter().map(reboot).collect::<Vec<_>>().join(", ")
     });

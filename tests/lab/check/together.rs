@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, HEALS};
 use crate::lab::{Check, Lab, never};
 
 pub const CHECK: Check = Check {
@@ -23,7 +23,7 @@ fn together(fleet: &Fleet) -> String {
     for (host, boots) in fleet.hosts.iter().zip(boots) {
         host.wait_boot(boots + 1);
     }
-    let rebooted = fleet.wait_well(180, start).as_secs_f32();
+    let rebooted = fleet.wait_well(HEALS, start).as_secs_f32();
     // and once more while they start
     for seconds in [0, 4] {
         std::thread::sleep(Duration::from_secs(seconds));
@@ -31,6 +31,6 @@ fn together(fleet: &Fleet) -> String {
         fleet.hosts.iter().for_each(|host| host.power_on());
     }
     let start = Instant::now();
-    let cut = fleet.wait_well(180, start).as_secs_f32();
+    let cut = fleet.wait_well(HEALS, start).as_secs_f32();
     format!("{rebooted:.1} s after the order to reboot, {cut:.1} s after the second power cut")
 }
