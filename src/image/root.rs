@@ -53,6 +53,9 @@ pub(super) fn make(
         (surroundings.command(MMDEBSTRAP), "unshare")
     };
     command.args(["--quiet", "--variant=essential", "--format=tar", "--aptopt=APT::Install-Recommends \"false\""]);
+    // customize has emptied apt's directories. This machine's apt would make one anew, whose owner depends on the number that
+    // apt's user has here, and on whether he gets through to the folder.
+    command.arg("--skip=cleanup/apt");
     command.arg(format!("--mode={mode}"));
     command.arg(format!("--include={}", packages.collect::<Vec<_>>().join(",")));
     // Where /bin and the like are links, they are so before the first package is unpacked.
