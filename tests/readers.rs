@@ -45,6 +45,11 @@ impl Host {
     /// Runs a script in a Debian 11 root that has this host's files, in namespaces of its own. The root's own packages
     /// stand where the host would have those of another system.
     fn in_root(&self, script: &str) -> Output {
+        self.in_root_with("", script)
+    }
+
+    /// The same, once a script of this machine's has prepared the root.
+    fn in_root_with(&self, more: &str, script: &str) -> Output {
         for (path, content) in self.files() {
             let mode = self.tree["files"][path]["mode"].as_str().expect("a mode");
             let name = format!("root{path}");
@@ -63,7 +68,7 @@ impl Host {
         let prepare = format!(
             "cp -a root/. disk/root/\nmkdir -p disk/root/opt/genhost/consul\n\
              ln -s /usr/bin/consul disk/root/opt/genhost/consul/consul\n\
-             [ -e disk/root/usr/bin/dockerd ] || ln -s /usr/sbin/dockerd disk/root/usr/bin/dockerd\n{softether}"
+             [ -e disk/root/usr/bin/dockerd ] || ln -s /usr/sbin/dockerd disk/root/usr/bin/dockerd\n{softether}{more}"
         );
         in_root("bullseye", self.workplace.as_ref(), &prepare, script)
     }
@@ -189,22 +194,80 @@ fn cloud_init_unpacks_user_data_that_is_compressed() {
     assert!(output.status.success() && output.stdout == large, "{}", text(&output));
 }
 
+/// Debian 11's 1.8.7 is the newest Consul that can be had as a package. It knows all of it, but four spellings of later versions:
+/// `ui` is `ui_config` since 1.9, `master` is `initial_management` since 1.11, and TLS is below `tls` since 1.12.
+fn as_1_8_spells_it(config: &Value) -> Value {
+    let mut old = config.clone();
+    let map = old.as_object_mut().expect("a configuration");
+    if map.remove("ui_config").is_some() {
+        map.insert("ui".to_owned(), true.into());
+    }
+    if let Some(tls) = map.remove("tls") {
+        for section in ["defaults", "internal_rpc"] {
+            map.extend(tls[section].as_object().expect("a section of tls").clone());
+        }
+    }
+    if let Some(tokens) = map.get_mut("acl").and_then(|acl| acl["tokens"].as_object_mut())
+        && let Some(token) = tokens.remove("initial_management")
+    {
+        tokens.insert("master".to_owned(), token);
+    }
+    old
+}
+
 #[test]
 fn consul_validates_every_configuration() {
     for host in Host::all() {
         let path = "/etc/consul.d/genhost.json";
         let config: Value = serde_json::from_str(host.file(path)).expect("JSON");
         assert_eq!(config["datacenter"], "swarm0", "{}", host.case);
-        // Debian 11's 1.8.7 is the newest Consul that can be had as a package. It knows all of this but two spellings:
-        // `ui` is `ui_config` since 1.9, and `master` `initial_management` since 1.11.
-        let script = format!(
-            "sed -i 's/\"ui_config\": *{{\"enabled\": true}}/\"ui\": true/; s/initial_management/master/' {path}\nip link add vpn_vlan0 type veth peer name far\n\
-             ip addr add 192.168.30.7/24 dev vpn_vlan0\nip link set vpn_vlan0 up\nconsul validate {path}\n"
-        );
-        let output = host.in_root(&script);
+        host.workplace.write("old.json", as_1_8_spells_it(&config).to_string());
+        let script = "ip link add vpn_vlan0 type veth peer name far
+             ip addr add 192.168.30.7/24 dev vpn_vlan0\nip link set vpn_vlan0 up
+             install -D /etc/consul.d/genhost.pem /run/credentials/consul.service/genhost.pem\nconsul validate /old.json\n";
+        let output = host.in_root_with("cp old.json disk/root/", script);
         assert!(output.status.success(), "{}: {}", host.case, text(&output));
         assert!(text(&output).contains("Configuration is valid"), "{}: {}", host.case, text(&output));
     }
+}
+
+/// What OpenSSL says of a host's certificate: whose it is, and the names in it. It has to be signed by the authority beside it and go
+/// with the key beside it.
+fn certificate(host: &Host) -> (String, String) {
+    let pem = host.file("/etc/consul.d/genhost.pem");
+    let parts: Vec<&str> = pem.split_inclusive("-----END CERTIFICATE-----\n").collect();
+    let [own, authority, key] = parts[..] else { panic!("{}: {pem}", host.case) };
+    for (name, text) in [("own.pem", own), ("authority.pem", authority), ("key.pem", key)] {
+        host.workplace.write(name, text);
+    }
+    let openssl = |arguments: &str| {
+        let output = run("openssl", &arguments.split(' ').collect::<Vec<_>>(), host.workplace.as_ref());
+        assert!(output.status.success(), "{}: openssl {arguments}: {}", host.case, text(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    openssl("verify -CAfile authority.pem own.pem");
+    assert_eq!(openssl("pkey -in key.pem -pubout"), openssl("x509 -in own.pem -noout -pubkey"), "{}", host.case);
+    let names = openssl("x509 -in own.pem -noout -ext subjectAltName");
+    (authority.to_owned(), names.lines().nth(1).unwrap_or_default().trim().to_owned())
+}
+
+#[test]
+fn openssl_finds_the_name_of_a_consul_server_in_servers_certificates_alone() {
+    let mut authorities = BTreeSet::new();
+    let mut servers = 0;
+    for host in Host::all() {
+        let (authority, names) = certificate(&host);
+        authorities.insert(authority);
+        let config: Value = serde_json::from_str(host.file("/etc/consul.d/genhost.json")).expect("JSON");
+        if config["server"] == true {
+            servers += 1;
+            assert!(names.starts_with("DNS:server.swarm0.consul, IP Address:192.168.30."), "{}: {names}", host.case);
+        } else {
+            assert_eq!(names, "", "{}", host.case);
+        }
+    }
+    assert_eq!(authorities.len(), 1, "one root, one authority");
+    assert!(servers >= 3, "{servers} Consul servers among the golden cases");
 }
 
 #[test]

@@ -22,7 +22,9 @@ use crate::cluster::{
 };
 use crate::diagnostic::{Diagnostic, Problem, Result};
 use crate::load::{Catalogue, KeyRules, Stack, System};
-use crate::secrets::{Label, Secrets, hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash};
+use crate::secrets::{
+    Bearer, Label, Secrets, hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash,
+};
 use crate::yaml::Located;
 
 /// Makes every decision for one host.
@@ -319,6 +321,7 @@ impl Resolver<'_> {
             Label::User(name) => name.to_string(),
             Label::Administrator | Label::Hub | Label::PreSharedKey | Label::Gossip => String::new(),
             Label::ConsulManagement | Label::ConsulHost(_) | Label::ConsulRole(_) => String::new(),
+            Label::ConsulAuthority | Label::ConsulHostCertificate(_) | Label::ConsulRoleCertificate(_) => String::new(),
         }
     }
 
@@ -354,9 +357,26 @@ impl Resolver<'_> {
             // A cluster without a Consul server is refused when it is loaded.
             api_address: servers.first().copied().unwrap_or(self.cluster.vpn_server().address),
             encrypt: self.secrets.gossip_key(),
+            identity: self.identity()?,
             bind_addr: format!("{{{{ GetInterfaceIP \"vpn_{}\" }}}}", self.cluster.vpn.nic),
             acl: stack.acl.as_ref().map(|rules| self.acl(rules)).transpose()?,
         })
+    }
+
+    /// Consul's servers alone have the name by which its agents know a server.
+    fn identity(&self) -> Result<String> {
+        let label = match &self.host.account {
+            Label::Role(role) => Label::ConsulRoleCertificate(role.clone()),
+            Label::Host(name) => Label::ConsulHostCertificate(name.clone()),
+            other => other.clone(),
+        };
+        let server = format!("server.{}.consul", self.cluster.name);
+        let is_server = self.host.consul == ConsulRole::Server;
+        let bearer = Bearer {
+            name: &self.account_name(&self.host.account),
+            server: is_server.then_some((&server, self.host.address)),
+        };
+        Ok(self.secrets.identity(&label, bearer)?)
     }
 
     fn acl(&self, rules: &BTreeMap<ProfileName, KeyRules>) -> Result<values::AclValues> {

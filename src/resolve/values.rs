@@ -23,6 +23,7 @@ pub const SECRET_VALUES: &[&str] = &[
     "consul.acl.token",
     "consul.acl.tokens",
     "consul.encrypt",
+    "consul.identity",
     "vpn.client.password_hash",
     "vpn.server.accounts",
     "vpn.server.administrator_hash",
@@ -268,6 +269,8 @@ pub struct ConsulValues {
     pub api_address: Ipv4Addr,
     /// Key of the gossip.
     pub encrypt: String,
+    /// The host's own certificate, the authority's, and the host's key, in PEM and in this order.
+    pub identity: String,
     /// go-sockaddr template of the address to bind to.
     pub bind_addr: String,
     /// Tokens; absent where Consul asks for none.

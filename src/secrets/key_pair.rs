@@ -57,17 +57,12 @@ impl KeyPair {
     fn try_generate(rng: &mut impl CryptoRngCore) -> Result<Self, Box<dyn std::error::Error>> {
         let private = RsaPrivateKey::new(rng, KEY_BITS)?;
         let public = SubjectPublicKeyInfoOwned::from_key(RsaPublicKey::from(&private))?;
-        let time = |year| -> Result<Time, Box<dyn std::error::Error>> {
-            let date = DateTime::new(year, 1, 1, 0, 0, 0)?;
-            Ok(Time::UtcTime(UtcTime::from_date_time(date)?))
-        };
-        let validity = Validity { not_before: time(2000)?, not_after: time(2049)? };
         let subject = Name::from_str("CN=genhost")?;
         let signer = SigningKey::<Sha256>::new(private.clone());
         let builder = CertificateBuilder::new(
             Profile::Manual { issuer: None },
             SerialNumber::from(1u8),
-            validity,
+            validity()?,
             subject,
             public,
             &signer,
@@ -85,4 +80,13 @@ impl KeyPair {
     pub fn key(&self) -> &[u8] {
         &self.key
     }
+}
+
+/// From 2000 to the end of the range of X.509's UTCTime: no clock decides whether a host comes up.
+pub(super) fn validity() -> Result<Validity, Box<dyn std::error::Error>> {
+    let time = |year| -> Result<Time, Box<dyn std::error::Error>> {
+        let date = DateTime::new(year, 1, 1, 0, 0, 0)?;
+        Ok(Time::UtcTime(UtcTime::from_date_time(date)?))
+    };
+    Ok(Validity { not_before: time(2000)?, not_after: time(2049)? })
 }

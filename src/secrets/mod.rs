@@ -1,15 +1,20 @@
 //! Secrets: one root, from which every other is derived by its label, and the VPN server's key pair.
 
+mod certificate;
 mod hash;
 mod key_pair;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::OnceLock;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use hkdf::Hkdf;
+use p256::ecdsa::SigningKey;
 use sha2::{Digest, Sha256};
 
+use certificate::Authority;
+pub use certificate::Bearer;
 pub use hash::{hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash};
 pub use key_pair::KeyPair;
 
@@ -39,6 +44,12 @@ pub enum Label {
     ConsulHost(HostName),
     /// The token for Consul of all hosts rendered for a role.
     ConsulRole(ProfileName),
+    /// Key of the authority that signs the certificates of Consul's agents.
+    ConsulAuthority,
+    /// Key of a host's own certificate.
+    ConsulHostCertificate(HostName),
+    /// Key of the certificate of all hosts rendered for a role.
+    ConsulRoleCertificate(ProfileName),
 }
 
 impl fmt::Display for Label {
@@ -54,6 +65,9 @@ impl fmt::Display for Label {
             Self::ConsulManagement => f.write_str("consul/management"),
             Self::ConsulHost(name) => write!(f, "consul/token/{name}"),
             Self::ConsulRole(name) => write!(f, "consul/role/{name}"),
+            Self::ConsulAuthority => f.write_str("consul/ca"),
+            Self::ConsulHostCertificate(name) => write!(f, "consul/certificate/{name}"),
+            Self::ConsulRoleCertificate(name) => write!(f, "consul/role-certificate/{name}"),
         }
     }
 }
@@ -81,6 +95,8 @@ pub struct Secrets {
     root: Root,
     key_pair: KeyPair,
     own: BTreeMap<String, Own>,
+    /// Made when it is asked for first: most commands need none.
+    authority: OnceLock<Authority>,
 }
 
 #[derive(Clone)]
@@ -102,7 +118,7 @@ const PASSWORD_LENGTH: usize = 24;
 impl Secrets {
     /// Secrets with nothing set by hand.
     pub fn new(root: Root, key_pair: KeyPair) -> Self {
-        Self { root, key_pair, own: BTreeMap::new() }
+        Self { root, key_pair, own: BTreeMap::new(), authority: OnceLock::new() }
     }
 
     /// Sets a secret by hand, instead of the derived one; `place` is where its label stands.
@@ -163,6 +179,33 @@ impl Secrets {
     /// The name under which Consul keeps a token, which is no secret.
     pub fn accessor(&self, label: &Label) -> String {
         uuid(self.derive::<16>(&format!("{label}/accessor")))
+    }
+
+    /// A certificate for Consul, its authority's and its key, in PEM and in this order, for a label of that kind.
+    ///
+    /// # Errors
+    /// A name that no certificate can hold.
+    pub fn identity(&self, label: &Label, bearer: Bearer) -> Result<String, Problem> {
+        let authority = match self.authority.get() {
+            Some(authority) => authority,
+            None => {
+                let made = Authority::new(self.signing_key(&Label::ConsulAuthority))?;
+                self.authority.get_or_init(|| made)
+            }
+        };
+        authority.identity(&self.signing_key(label), bearer)
+    }
+
+    /// A key on P-256. A scalar of zero or past the curve's order, of which one in 2^32 is, is drawn again.
+    fn signing_key(&self, label: &Label) -> SigningKey {
+        let mut tried = 0;
+        loop {
+            let again = if tried == 0 { String::new() } else { format!("/{tried}") };
+            if let Ok(key) = SigningKey::from_slice(&self.derive::<32>(&format!("{label}{again}"))) {
+                return key;
+            }
+            tried += 1;
+        }
     }
 
     /// Tells these secrets from others, and nothing of them: the root is its salt, which nobody can guess.
