@@ -21,6 +21,8 @@ pub struct Stack {
     prefix: &'static str,
     /// Its hosts; the first is the vpn-server.
     pub seats: &'static [Seat],
+    /// The host that is a worker and nothing else.
+    worker: &'static str,
     /// What is added to the addresses of machines that a check adds to it.
     guests: u8,
     /// Their root file system.
@@ -39,6 +41,8 @@ pub struct Stack {
     container: fn(&Host) -> String,
     /// Takes a machine, which is still on, out of the cluster of Docker's.
     dismiss: fn(&Fleet, &Machine),
+    /// Asks with what a worker's user-data holds for more, and tells what it got. Panics where that is not what docs/security.md says.
+    pub as_a_worker: fn(&Fleet, &Machine) -> String,
     /// What Consul's API shows to nobody without a token.
     pub unread: &'static [&'static str],
 }
@@ -66,7 +70,7 @@ impl Recipe {
     /// A cluster of this stack in the lab, with the password and the key of the people on its VPN.
     fn new(stack: &Stack, cluster: &str) -> Self {
         let workplace = Workplace::new();
-        workplace.write("secrets.yaml", format!("{SECRETS}own:\n  vpn/user/user: something\n  vpn/psk: sharedkey\n"));
+        workplace.write("secrets.yaml", format!("{SECRETS}own:\n  vpn/user/user: {PASSWORD}\n  vpn/psk: sharedkey\n"));
         workplace.write("cluster.yaml", cluster.replace(NAME, &stack.endpoint()));
         Self { workplace }
     }
@@ -83,6 +87,12 @@ impl Recipe {
         workplace.write("secrets.yaml", read("secrets.yaml"));
         workplace.write("cluster.yaml", change(&read("cluster.yaml")));
         Self { workplace }
+    }
+
+    /// What it keeps from workers, by label.
+    pub fn secrets(&self) -> Vec<(String, String)> {
+        let printed = self.print(&["secrets"]);
+        printed.lines().filter_map(|line| line.split_once(": ")).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
     }
 
     /// Somebody else's cluster with the same names: other secrets.
@@ -152,6 +162,9 @@ pub struct Fleet {
 /// after 60 s, and managers that lost each other have been without a leader for two minutes.
 pub const HEALS: u64 = 240;
 
+/// What the person `user` of every fleet's VPN types.
+pub const PASSWORD: &str = "something";
+
 /// The overlay network that the checks make once.
 pub const NETWORK: &str = "testnet";
 
@@ -191,6 +204,23 @@ impl Fleet {
 
     pub fn local(&self) -> &Host {
         &self.hosts[2]
+    }
+
+    /// The host that is a worker and nothing else.
+    pub fn worker(&self) -> &Host {
+        self.hosts.iter().find(|host| host.name == self.stack.worker).expect("a worker")
+    }
+
+    /// Loads the firewall that a host would have with this `--set`. What is in its file stays; the unit's restart loads that again.
+    pub fn load_firewall(&self, host: &Host, set: &str) {
+        let json = self.recipe.print(&["--host", host.name, "--set", set, "--format", "json"]);
+        let tree: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let text = tree["files"]["/etc/genhost/firewall.nft"]["content"]["text"].as_str().expect("a firewall");
+        let path = host.disk().join("etc/genhost/firewall.nft");
+        let before = std::fs::read(&path).expect("the firewall");
+        std::fs::write(&path, text).expect("the firewall");
+        host.ok("systemctl restart genhost-firewall");
+        std::fs::write(&path, before).expect("the firewall");
     }
 
     /// All hosts but one.

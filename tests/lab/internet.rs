@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::sandbox::{Daemon, folder, run};
 
@@ -16,6 +17,10 @@ pub const ROUTER: &str = "203.0.113.1";
 pub const RESOLVER: &str = "203.0.113.53";
 /// Where clouds tell a host its user-data.
 pub const METADATA: &str = "169.254.169.254";
+/// Where EC2 tells it over IPv6.
+pub const METADATA_6: &str = "fd00:ec2::254";
+/// The router's address for hosts that a check gives an IPv6 address.
+pub const ROUTER_6: &str = "fd00:6::1";
 /// Public address of the home, before it changes.
 pub const HOME: &str = "203.0.113.20";
 
@@ -93,6 +98,8 @@ pub type Flow = String;
 /// The internet, as long as this is kept.
 pub struct Internet {
     capture: PathBuf,
+    /// Whether there is an answer at the metadata addresses.
+    metadata: OnceLock<()>,
     _tcpdump: Daemon,
 }
 
@@ -135,7 +142,24 @@ impl Internet {
             .args(["-q", "-n", "-U", "-s", "160", "-i", "br0", "-w"])
             .arg(&capture)
             .arg(format!("not arp and not icmp6 and not (host {ROUTER} and tcp port 80) and not (tcp port 443)"));
-        Self { capture, _tcpdump: Daemon::start(&mut tcpdump) }
+        Self { capture, metadata: OnceLock::new(), _tcpdump: Daemon::start(&mut tcpdump) }
+    }
+
+    /// Answers from now on with `user-data` at the addresses where clouds tell a host its user-data, and at the router's over IPv6.
+    pub fn serve_metadata(&self) {
+        self.metadata.get_or_init(|| {
+            for address in [METADATA_6, ROUTER_6] {
+                run("ip", &["-6", "addr", "add", &format!("{address}/64"), "dev", "br0", "nodad"]);
+            }
+            for address in [METADATA, METADATA_6, ROUTER_6] {
+                let listener = TcpListener::bind((address, 80)).expect("an address of the lab's own");
+                std::thread::spawn(move || {
+                    for mut stream in listener.incoming().flatten() {
+                        let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nuser-data\n");
+                    }
+                });
+            }
+        });
     }
 
     /// What was begun with anybody, but for the VPN's own connections and downloads from the lab's server: every kind of
@@ -143,6 +167,7 @@ impl Internet {
     pub fn strays(&self) -> BTreeSet<Flow> {
         let begun = format!(
             "not src host {ROUTER} and not src host {RESOLVER} and not src host {METADATA} and not dst net ff02::/16 \
+             and not src net fd00::/8 \
              and (not tcp or tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn)"
         );
         let output =
@@ -188,6 +213,23 @@ impl Internet {
         nft_at_home(cut);
         std::thread::sleep(std::time::Duration::from_secs(3));
         nft_at_home("delete table ip cut");
+    }
+}
+
+/// A route of the router's, until this is dropped.
+pub struct Route(String);
+
+/// Sends what is for a network by way of one of the hosts on the internet.
+pub fn route(network: &str, via: &str) -> Route {
+    let family = if network.contains(':') { "-6" } else { "-4" };
+    run("ip", &[family, "route", "replace", network, "via", via]);
+    Route(network.to_owned())
+}
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        let family = if self.0.contains(':') { "-6" } else { "-4" };
+        run("ip", &[family, "route", "del", &self.0]);
     }
 }
 

@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 use crate::internet::{RESOLVER, Site};
 use crate::sandbox::{cgroup_script, folder, root, run};
 
+/// TCP ports of the cluster and of SoftEther's defaults, asked even when nobody listens.
+pub const CLUSTER_PORTS: [u16; 14] =
+    [992, 1194, 2375, 2377, 3375, 4789, 5555, 7946, 8300, 8301, 8302, 8500, 8501, 8600];
+
 /// systemd-nspawn's exit code for a container that asks for a reboot.
 const REBOOT: i32 = 133;
 
@@ -103,7 +107,8 @@ impl Machine {
         self.folder.join("root")
     }
 
-    fn seed(&self, user_data: &str) {
+    /// Gives it this user-data, which cloud-init reads at a boot that is its first.
+    pub fn seed(&self, user_data: &str) {
         let seed = self.disk().join("var/lib/cloud/seed/nocloud");
         std::fs::create_dir_all(&seed).expect("a seed");
         let put = |name: &str, text: &str| std::fs::write(seed.join(name), text).expect("a seed");
@@ -214,6 +219,16 @@ impl Machine {
             );
             std::thread::sleep(Duration::from_millis(200));
         }
+    }
+
+    /// Which TCP ports of an address let this machine through, of the cluster's and of some that anybody may have, whether somebody
+    /// listens there or not.
+    #[track_caller]
+    pub fn passes(&self, address: &str) -> Vec<u16> {
+        std::fs::write(self.disk().join("root/probe.py"), include_str!("probe.py")).expect("a probe");
+        let ports = CLUSTER_PORTS.iter().chain(&[22, 80, 443, 8080]).map(u16::to_string).collect::<Vec<_>>();
+        let passed = self.ok(&format!("python3 /root/probe.py {address} {}", ports.join(" ")));
+        passed.split_whitespace().map(|port| port.parse().expect("a port")).collect()
     }
 
     /// Asks it to reboot and waits until it is started anew.

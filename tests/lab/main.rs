@@ -12,6 +12,7 @@ mod fleet;
 mod internet;
 mod l2tp;
 mod lab;
+mod laptop;
 mod machine;
 mod resolver;
 mod sandbox;

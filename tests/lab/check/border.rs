@@ -1,8 +1,8 @@
 //! What all of this sent to the world.
 
-use super::stranger::LAPTOP;
 use crate::internet::{RESOLVER, ROUTER, Site};
 use crate::lab::{Check, Lab, never};
+use crate::laptop::LAPTOP;
 use crate::resolver::NAME;
 
 pub const CHECK: Check = Check {
@@ -21,7 +21,7 @@ fn run(lab: &Lab) -> String {
     let is_fine = |flow: &str| {
         // what laptops of people, which are no hosts of genhost's, say to the VPN server, and it to them
         laptops.iter().any(|laptop| flow.contains(&format!(" {} ", laptop.address())))
-            // `closed` asks for it, as cloud-init does on real clouds; `artifacts` has servers of its own
+            // `metadata` asks for it, as cloud-init does on real clouds; `artifacts` has servers of its own
             || flow.ends_with(" > 169.254.169.254 80")
             || [81, 8001, 8002].iter().any(|port| flow.ends_with(&format!("> {ROUTER} {port}")))
             // `speed` measures the link

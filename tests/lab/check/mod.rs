@@ -7,16 +7,26 @@ mod boot;
 mod border;
 mod closed;
 mod consul_servers;
+mod container_to_cluster;
+mod flushed_firewall;
 mod l2tp;
 mod link;
+mod local_user;
+mod metadata;
 mod middle;
 mod nowhere;
+mod open_port;
 mod outage;
 mod overlay;
 mod power_cut;
 mod reboot;
 mod revoked;
+mod rogue_consul;
+mod rotated;
 mod speed;
+mod spoofed_address;
+mod spoofed_arp;
+mod stolen_user_data;
 mod stranger;
 mod swarm;
 mod swarm_mode;
@@ -32,6 +42,15 @@ pub const ALL: &[Check] = &[
     swarm::CHECK,
     closed::CHECK,
     stranger::CHECK,
+    spoofed_address::CHECK,
+    spoofed_arp::CHECK,
+    container_to_cluster::CHECK,
+    metadata::CHECK,
+    open_port::CHECK,
+    local_user::CHECK,
+    rogue_consul::CHECK,
+    flushed_firewall::CHECK,
+    stolen_user_data::CHECK,
     l2tp::CHECK,
     speed::CHECK,
     unheard::CHECK,
@@ -44,6 +63,7 @@ pub const ALL: &[Check] = &[
     link::CHECK,
     middle::CHECK,
     revoked::CHECK,
+    rotated::CHECK,
     again::CHECK,
     agents::CHECK,
     swarm_mode::CHECK,

@@ -3,6 +3,7 @@
 use super::{Fleet, Host, NETWORK, Recipe, Seat, Stack};
 use crate::artifacts::{Artifacts, BUSYBOX};
 use crate::internet::Site;
+use crate::machine::Machine;
 use crate::sandbox::root;
 
 pub const STACK: Stack = Stack {
@@ -13,6 +14,7 @@ pub const STACK: Stack = Stack {
         Seat { name: "swarm-node1", site: Site::Cloud(11), system: root, open: &[22], people: &[8500] },
         Seat { name: "swarm-local", site: Site::Home(50), system: root, open: &[22], people: &[3375, 8500] },
     ],
+    worker: "swarm-node1",
     guests: 0,
     guest_system: root,
     seconds: 150,
@@ -22,8 +24,18 @@ pub const STACK: Stack = Stack {
     make_boxes,
     container: |host| format!("echo box-{}", host.name),
     dismiss: |_, _| (),
+    as_a_worker,
     unread: &[],
 };
+
+/// Everything: Docker's API and Consul's ask nobody who he is inside the VPN, as in the article.
+fn as_a_worker(fleet: &Fleet, thief: &Machine) -> String {
+    thief.ok("curl -sfm9 localhost:8500/v1/kv/docker/nodes?keys");
+    for host in &fleet.hosts {
+        thief.ok(&format!("curl -sfm9 http://{}:2375/info", host.vpn_address));
+    }
+    "whoever is a host of this stack has Docker's API of all".to_owned()
+}
 
 /// The built-in cluster, artifacts from the lab's server.
 fn recipe(artifacts: &Artifacts) -> Recipe {

@@ -4,6 +4,7 @@
 use super::{Fleet, Host, NETWORK, Recipe, Seat, Stack};
 use crate::artifacts::{Artifacts, BUSYBOX};
 use crate::internet::Site;
+use crate::machine::Machine;
 use crate::sandbox::{debian_12, debian_13};
 
 pub const STACK: Stack = Stack {
@@ -15,6 +16,7 @@ pub const STACK: Stack = Stack {
         Seat { name: "swarm-local", site: Site::Home(51), system: debian_13, open: &[22], people: &[8500] },
         Seat { name: "swarm-office", site: Site::Home(52), system: debian_12, open: &[22], people: &[8500] },
     ],
+    worker: "swarm-office",
     guests: 100,
     guest_system: debian_12,
     seconds: 240,
@@ -28,8 +30,45 @@ pub const STACK: Stack = Stack {
         // The swarm calls a node down some time after it has left.
         fleet.node0().wait(60, &format!("docker node rm {0} || ! docker node inspect {0}", machine.name));
     },
+    as_a_worker,
     unread: &["kv/genhost/swarm/worker", "kv/genhost/swarm/manager", "agent/self"],
 };
+
+/// How to be one more worker, and nothing else.
+fn as_a_worker(fleet: &Fleet, thief: &Machine) -> String {
+    let token = "-H@/etc/genhost/consul-token";
+    let api = |path: &str| {
+        thief.ok(&format!(
+            "curl -sm9 -o /dev/null -w '%{http_code}' {token} localhost:8500/v1/{path}",
+            http_code = "{http_code}"
+        ))
+    };
+    for (path, code) in [
+        ("kv/genhost/swarm/worker", "200"),
+        ("kv/genhost/swarm/manager", "403"),
+        ("kv/genhost/swarm/cluster", "403"),
+        ("acl/tokens", "403"),
+        ("operator/raft/configuration", "403"),
+        ("snapshot", "403"),
+        ("agent/self", "403"),
+    ] {
+        assert_eq!(api(path), code, "what a worker's token gets of {path}");
+    }
+    let put = thief.ok(&format!(
+        "curl -sm9 -o /dev/null -w '%{{http_code}}' {token} -XPUT -d x localhost:8500/v1/kv/genhost/swarm/worker"
+    ));
+    assert_eq!(put, "403", "a worker's token writes how to join");
+    thief.wait(90, "docker info -f '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' | grep -x 'active false'");
+    for command in ["node ls", "service ls", "swarm join-token worker", "secret ls"] {
+        let answer = thief.run(&format!("timeout 20 docker {command}"));
+        assert!(!answer.ok, "a worker gets at `docker {command}`: {}", answer.text);
+    }
+    for host in &fleet.hosts {
+        let docker = thief.run(&format!("curl -sfm3 http://{}:2375/info", host.vpn_address));
+        assert!(!docker.ok, "{} shows its Docker", host.machine.name);
+    }
+    "a worker's join token, and no more".to_owned()
+}
 
 /// The built-in cluster and a worker; artifacts from the lab's server.
 fn recipe(artifacts: &Artifacts) -> Recipe {
