@@ -47,7 +47,7 @@ fn run(lab: &Lab) -> String {
     let count = |name: &str| node0.ok(&format!("{tokens}s | grep -o '\"{name}[^\"]*\"' | grep -c . || :"));
     let declared = count("consul/token/");
     node0.ok("systemctl restart genhost-consul-acl");
-    node0.wait(9, "journalctl -q -u genhost-consul-acl | grep -F 'genhost: removed the token of swarm-gone'");
+    node0.wait(9, "journalctl -q -u genhost-consul-acl | grep -F 'genhost: removed the token consul/token/swarm-gone'");
     assert_eq!([&declared, &count("consul/token/"), &count("of somebody else")], ["4", "3", "1"]);
 
     // The vpn-server takes the VPN with it; of the other two, the one that leads if either does.
