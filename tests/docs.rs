@@ -470,6 +470,55 @@ fn every_link_leads_somewhere() {
 }
 
 /// Decisions are about files; a file that has moved takes its decision with it.
+/// Every `fn` of a test and every name of a check of the lab's.
+fn attacks() -> BTreeSet<String> {
+    let files = ["tests", "src"].map(|folder| walkdir::WalkDir::new(repository(folder)));
+    let files = files.into_iter().flatten().map(|entry| entry.expect("a file"));
+    let mut attacks = BTreeSet::new();
+    for entry in files.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "rs")) {
+        let text = std::fs::read_to_string(entry.path()).expect("a source");
+        let mut is_test = false;
+        for line in text.lines().map(str::trim_start) {
+            if let Some((name, _)) = line.strip_prefix("fn ").and_then(|rest| rest.split_once('(')).filter(|_| is_test)
+            {
+                attacks.insert(name.to_owned());
+            }
+            is_test = line == "#[test]";
+            let name = line.split_once("name: \"").and_then(|(_, rest)| rest.split_once('"'));
+            if let Some((name, _)) =
+                name.filter(|_| entry.path().parent().is_some_and(|folder| folder.ends_with("check")))
+            {
+                attacks.insert(name.to_owned());
+            }
+        }
+    }
+    attacks
+}
+
+/// A promise without a check that attacks it is taken out.
+#[test]
+fn every_promise_of_security_has_a_check_that_attacks_it() {
+    let text = std::fs::read_to_string(repository("docs/security.md")).expect("docs/security.md");
+    let known = attacks();
+    let mut promises = 0;
+    let mut rows = text.lines();
+    while let Some(line) = rows.next() {
+        if line != "| Promise | Attacked by |" {
+            continue;
+        }
+        for row in rows.by_ref().skip(1).take_while(|row| row.starts_with('|')) {
+            let cell = row.trim_matches('|').rsplit('|').next().expect("a cell");
+            let named = code(cell);
+            assert!(!named.is_empty(), "nothing attacks: {row}");
+            for name in named {
+                assert!(known.contains(name), "there is no check `{name}`: {row}");
+            }
+            promises += 1;
+        }
+    }
+    assert!(promises >= 15, "{promises} promises");
+}
+
 #[test]
 fn files_that_decisions_name_are_there() {
     let path = repository("docs/decisions.md");
