@@ -51,6 +51,8 @@ pub struct Cluster {
     pub images: BTreeMap<ArtifactName, ContainerImage>,
     /// Components of every host.
     pub components: Vec<Located<ComponentName>>,
+    /// Components that some host has besides those of its roles, each once.
+    pub host_components: Vec<Located<ComponentName>>,
     /// Values for components, each at its place.
     pub settings: BTreeMap<ComponentName, BTreeMap<ArtifactName, Located<Setting>>>,
     /// Ports opened to the public side.

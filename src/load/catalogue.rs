@@ -1,6 +1,7 @@
 //! What there is to choose from: roles, stacks, systems, platforms, artifacts and components, all of them data.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::Deserialize;
 
@@ -176,9 +177,22 @@ pub struct Platform {
     /// Whether its hosts stand behind a NAT or firewall, as machines at home do.
     #[serde(default)]
     pub behind_nat: bool,
+    /// Where it tells a host its user-data, which containers may not read.
+    #[serde(default)]
+    pub metadata: Metadata,
     /// What the platform calls an image or box of an operating system.
     #[serde(default)]
     pub images: BTreeMap<SystemName, String>,
+}
+
+/// A platform's metadata service.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metadata {
+    /// Its addresses, of both families.
+    pub addresses: Vec<IpAddr>,
+    /// Those of them that are the platform's resolver too: containers need their port 53.
+    pub resolvers: Vec<IpAddr>,
 }
 
 /// Something to fetch: `profiles/artifacts/<name>.yaml`.
@@ -274,6 +288,10 @@ pub struct Component {
     /// Ports that people reach over the VPN too.
     #[serde(default)]
     pub people_ports: Vec<Located<String>>,
+    /// Ports that every address of the VPN reaches, whatever `firewall.people` says: a host by role has a lease, as people do, until it
+    /// has claimed an address. What answers there has to ask for a secret by itself.
+    #[serde(default)]
+    pub joining_ports: Vec<Located<String>>,
     /// Units that genhost.target wants.
     #[serde(default)]
     pub units: Vec<UnitName>,

@@ -107,6 +107,9 @@ impl Validation<'_> {
         if !self.faults.is_empty() {
             return Err(self.faults);
         }
+        let of_hosts = hosts.iter().flat_map(|host| &host.components);
+        let host_components: BTreeMap<_, _> = of_hosts.map(|component| (&component.value, component)).collect();
+        let host_components = host_components.into_values().cloned().collect();
         Ok(Cluster {
             name: file.name.value,
             stack: file.stack,
@@ -131,6 +134,7 @@ impl Validation<'_> {
             mirror: file.mirror.map(|mirror| mirror.value),
             labels: file.labels,
             components: file.components,
+            host_components,
             settings: values(file.settings).into_iter().map(|(name, settings)| (name, values(settings.0))).collect(),
             open: file.firewall.open,
             people: file.firewall.people.map(|people| people.into_iter().map(|open| open.value).collect()),

@@ -219,6 +219,9 @@ impl Resolver<'_> {
                 open: self.cluster.open.iter().map(|open| open.value).collect(),
                 esp: self.host.is_vpn_server && !self.cluster.vpn.users.is_empty(),
                 vpn: (&parts.vpn_ports).into(),
+                joining: (&parts.joining_ports).into(),
+                cluster: (&parts.cluster_ports).into(),
+                metadata: self.metadata(),
                 people: (&self.people(&parts.people_ports)).into(),
                 published: self.cluster.people.clone(),
             },
@@ -277,6 +280,7 @@ impl Resolver<'_> {
             client: values::ClientValues {
                 account: vpn.account.clone(),
                 endpoint,
+                management_hash: password_hash(&self.secrets.password(&self.management_label())),
                 password_hash: user_password_hash(&self.secrets.password(&self.host.account), &user),
                 user,
                 certificate: pinned,
@@ -286,14 +290,18 @@ impl Resolver<'_> {
         }
     }
 
+    fn management_label(&self) -> Label {
+        match &self.host.account {
+            Label::Host(name) => Label::HostManagement(name.clone()),
+            Label::Role(name) => Label::RoleManagement(name.clone()),
+            other => other.clone(),
+        }
+    }
+
     /// What the vpn-server alone may know.
     fn server(&self, certificate: String) -> values::ServerValues {
         let administrator = self.secrets.password(&Label::Administrator);
         let hub = self.secrets.password(&Label::Hub);
-        let hosts = self.cluster.hosts.iter().map(|host| Label::Host(host.name.value.clone()));
-        let roles = self.catalogue.roles.iter().filter(|(_, role)| !role.vpn_server);
-        let roles = roles.map(|(name, _)| Label::Role(name.clone()));
-        let people = self.cluster.vpn.users.iter().map(|user| Label::User(user.clone()));
         values::ServerValues {
             administrator_hash: password_hash(&administrator),
             hub_hash: password_hash(&hub),
@@ -301,17 +309,33 @@ impl Resolver<'_> {
             certificate,
             key: values::base64(self.secrets.key_pair().key()),
             gateway_mac: mac("gateway"),
-            accounts: hosts.chain(roles).chain(people).map(|label| self.account(&label)).collect(),
+            accounts: self.accounts(),
             l2tp: !self.cluster.vpn.users.is_empty(),
             psk: self.secrets.password(&Label::PreSharedKey),
         }
     }
 
-    fn account(&self, label: &Label) -> values::AccountValues {
-        let name = self.account_name(label);
-        let password = self.secrets.password(label);
-        let ntlm = if matches!(label, Label::User(_)) { nt_password_hash(&password) } else { String::new() };
-        values::AccountValues { hash: user_password_hash(&password, &name), name, ntlm }
+    /// Everybody who may connect: hosts known by name, hosts by role, and people.
+    fn accounts(&self) -> Vec<values::AccountValues> {
+        let account = |label: Label, group, host: Option<&Host>| {
+            let name = self.account_name(&label);
+            let password = self.secrets.password(&label);
+            let ntlm = if matches!(label, Label::User(_)) { nt_password_hash(&password) } else { String::new() };
+            values::AccountValues {
+                hash: user_password_hash(&password, &name),
+                name,
+                ntlm,
+                group,
+                address: host.map(|host| host.address),
+                mac: host.map(|host| mac(host.name.as_str())),
+            }
+        };
+        let hosts = self.cluster.hosts.iter();
+        let hosts = hosts.map(|host| account(Label::Host(host.name.value.clone()), "_host", Some(host)));
+        let roles = self.catalogue.roles.iter().filter(|(_, role)| !role.vpn_server);
+        let roles = roles.map(|(name, _)| account(Label::Role(name.clone()), "_role", None));
+        let people = self.cluster.vpn.users.iter().map(|user| account(Label::User(user.clone()), "_people", None));
+        hosts.chain(roles).chain(people).collect()
     }
 
     fn account_name(&self, label: &Label) -> String {
@@ -320,19 +344,29 @@ impl Resolver<'_> {
             Label::Role(name) => name.to_string(),
             Label::User(name) => name.to_string(),
             Label::Administrator | Label::Hub | Label::PreSharedKey | Label::Gossip => String::new(),
+            Label::HostManagement(_) | Label::RoleManagement(_) => String::new(),
             Label::ConsulManagement | Label::ConsulHost(_) | Label::ConsulRole(_) => String::new(),
             Label::ConsulAuthority | Label::ConsulHostCertificate(_) | Label::ConsulRoleCertificate(_) => String::new(),
         }
     }
 
-    /// Ports that the host answers on the public side. 500, 4500: IKE and its NAT traversal; 1701: L2TP.
+    /// Addresses of the host's platform, or of every platform that a host by role may boot on.
+    fn metadata(&self) -> Vec<values::MetadataValues> {
+        let own = self.host.platform.and_then(|name| self.catalogue.platforms.get(name));
+        match own {
+            Some(own) => values::MetadataValues::of(std::iter::once(own)),
+            None => values::MetadataValues::of(self.catalogue.platforms.values()),
+        }
+    }
+
+    /// Ports that the host answers on the public side. 500, 4500: IKE and its NAT traversal; L2TP itself comes inside.
     fn public(&self) -> Vec<OpenPort> {
         let port = |port, protocol| OpenPort { port, protocol };
         let mut public = vec![port(22, Protocol::Tcp)];
         if self.host.is_vpn_server {
             public.push(port(self.cluster.vpn.port, Protocol::Tcp));
             if !self.cluster.vpn.users.is_empty() {
-                public.extend([500, 4500, 1701].map(|number| port(number, Protocol::Udp)));
+                public.extend([500, 4500].map(|number| port(number, Protocol::Udp)));
             }
         }
         public.extend(self.cluster.open.iter().map(|open| open.value));

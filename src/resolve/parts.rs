@@ -60,6 +60,9 @@ pub(super) struct Selected {
     pub first_boot: Vec<UnitName>,
     pub vpn_ports: BTreeSet<OpenPort>,
     pub people_ports: BTreeSet<OpenPort>,
+    pub joining_ports: BTreeSet<OpenPort>,
+    /// What any host of the cluster may offer.
+    pub cluster_ports: BTreeSet<OpenPort>,
     pub variant_values: BTreeMap<ArtifactName, BTreeMap<ArtifactName, Setting>>,
 }
 
@@ -161,16 +164,15 @@ impl<'a> Selection<'a> {
                     files.push(planned_file(name, entry, path)?);
                 }
             }
-            let mut values = component.values.clone();
-            if let Some(own) = self.cluster.settings.get(name) {
-                values.extend(own.iter().map(|(key, value)| (key.clone(), value.value.clone())));
-            }
+            let values = self.own_values(name, component);
             for key in &component.networks {
                 self.network(name, key, values.get(&key.value))?;
             }
-            for (asked, ports) in
-                [(&component.vpn_ports, &mut selected.vpn_ports), (&component.people_ports, &mut selected.people_ports)]
-            {
+            for (asked, ports) in [
+                (&component.vpn_ports, &mut selected.vpn_ports),
+                (&component.people_ports, &mut selected.people_ports),
+                (&component.joining_ports, &mut selected.joining_ports),
+            ] {
                 for port in asked {
                     ports.insert(open_port(port, &values)?);
                 }
@@ -187,9 +189,42 @@ impl<'a> Selection<'a> {
             let pins = selected.artifacts.values_mut().flat_map(|artifact| artifact.files.values_mut());
             pins.for_each(|pin| pin.urls = vec![mirror.below(&pin.sha256)]);
         }
+        selected.cluster_ports = self.cluster_ports()?;
         selected.units = units.into_iter().collect();
         selected.first_boot = first_boot.into_iter().collect();
         Ok(selected)
+    }
+
+    /// A component's own values, the user's over its defaults.
+    fn own_values(&self, name: &ComponentName, component: &Component) -> BTreeMap<ArtifactName, Setting> {
+        let mut values = component.values.clone();
+        if let Some(own) = self.cluster.settings.get(name) {
+            values.extend(own.iter().map(|(key, value)| (key.clone(), value.value.clone())));
+        }
+        values
+    }
+
+    /// Ports of every component that a host of this cluster may have, by name or by role, whatever its variants.
+    fn cluster_ports(&self) -> Result<BTreeSet<OpenPort>> {
+        let of_roles = self.catalogue.roles.values().flat_map(|role| &role.components);
+        let of_stack = self.stack.components.iter().chain(self.stack.roles.values().flatten());
+        let mut open: Vec<&Located<ComponentName>> =
+            of_stack.chain(of_roles).chain(&self.cluster.components).chain(&self.cluster.host_components).collect();
+        let mut seen = BTreeSet::new();
+        let mut ports = BTreeSet::new();
+        while let Some(asked) = open.pop() {
+            // One that is unknown is told where a host has it.
+            let Some(component) = self.catalogue.components.get(&asked.value).filter(|_| seen.insert(&asked.value))
+            else {
+                continue;
+            };
+            open.extend(component.needs.iter().chain(component.variants.values().flat_map(|variant| &variant.needs)));
+            let values = self.own_values(&asked.value, component);
+            for port in component.vpn_ports.iter().chain(&component.people_ports).chain(&component.joining_ports) {
+                ports.insert(open_port(port, &values)?);
+            }
+        }
+        Ok(ports)
     }
 
     /// Every component by name, with its variant.

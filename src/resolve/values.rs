@@ -1,7 +1,7 @@
 //! What templates may ask for. A field of a struct here is a dotted name there: `vpn.client.user`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::cluster::{
     AccountName, AddressRange, ArtifactName, Endpoint, HostName, HubName, LabelKey, LabelWord, Network, NicName,
     OpenPort, Protocol, Setting, UnitName, Version,
 };
-use crate::load::System;
+use crate::load::{Platform, System};
 
 pub(super) fn base64(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(bytes)
@@ -24,6 +24,7 @@ pub const SECRET_VALUES: &[&str] = &[
     "consul.acl.tokens",
     "consul.encrypt",
     "consul.identity",
+    "vpn.client.management_hash",
     "vpn.client.password_hash",
     "vpn.server.accounts",
     "vpn.server.administrator_hash",
@@ -181,6 +182,8 @@ pub struct ClientValues {
     pub user: String,
     /// Its password's hash.
     pub password_hash: String,
+    /// The hash of the password that manages the client.
+    pub management_hash: String,
     /// The server's certificate, DER in base64; absent on the vpn-server itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
@@ -220,6 +223,14 @@ pub struct AccountValues {
     pub hash: String,
     /// The hash that L2TP needs; empty for hosts.
     pub ntlm: String,
+    /// What its policy is: `_host`, `_role` or `_people`. No account can be called so.
+    pub group: &'static str,
+    /// The one address that it may send from; absent where the host claims one, or a lease decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+    /// The one hardware address that it may send from; absent where the host or a person's machine has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
 }
 
 /// The firewall.
@@ -233,11 +244,42 @@ pub struct FirewallValues {
     pub esp: bool,
     /// What it offers to the other hosts on the VPN.
     pub vpn: PortValues,
+    /// What it offers to whoever is on the VPN, hosts on their way in among them.
+    pub joining: PortValues,
+    /// What any host of the cluster may offer, which containers do not reach.
+    pub cluster: PortValues,
+    /// Where the platform has what containers may not read.
+    pub metadata: Vec<MetadataValues>,
     /// What it offers to people on the VPN too.
     pub people: PortValues,
     /// What containers may offer to people; absent: whatever they publish.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Vec<OpenPort>>,
+}
+
+/// An address at which a platform tells a host its user-data.
+#[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MetadataValues {
+    /// `ip` or `ip6`, nftables' words for the families.
+    pub family: &'static str,
+    /// The address.
+    pub address: IpAddr,
+    /// Whether the platform's resolver answers there too.
+    pub resolves: bool,
+}
+
+impl MetadataValues {
+    /// Of one platform, or of all that are known where nobody knows which it is.
+    pub(super) fn of<'p>(platforms: impl Iterator<Item = &'p Platform>) -> Vec<Self> {
+        let mut known: BTreeMap<IpAddr, bool> = BTreeMap::new();
+        for platform in platforms {
+            for address in &platform.metadata.addresses {
+                *known.entry(*address).or_default() |= platform.metadata.resolvers.contains(address);
+            }
+        }
+        let family = |address: &IpAddr| if address.is_ipv4() { "ip" } else { "ip6" };
+        known.into_iter().map(|(address, resolves)| Self { family: family(&address), address, resolves }).collect()
+    }
 }
 
 /// Ports by protocol.

@@ -34,6 +34,10 @@ pub enum Label {
     Host(HostName),
     /// Password of the VPN account of all hosts rendered for a role.
     Role(ProfileName),
+    /// Password that manages a host's VPN client.
+    HostManagement(HostName),
+    /// Password that manages the VPN client of all hosts rendered for a role.
+    RoleManagement(ProfileName),
     /// Password of a person.
     User(UserName),
     /// Key of Consul's gossip.
@@ -60,6 +64,8 @@ impl fmt::Display for Label {
             Self::PreSharedKey => f.write_str("vpn/psk"),
             Self::Host(name) => write!(f, "vpn/account/{name}"),
             Self::Role(name) => write!(f, "vpn/role/{name}"),
+            Self::HostManagement(name) => write!(f, "vpn/management/{name}"),
+            Self::RoleManagement(name) => write!(f, "vpn/role-management/{name}"),
             Self::User(name) => write!(f, "vpn/user/{name}"),
             Self::Gossip => f.write_str("consul/gossip"),
             Self::ConsulManagement => f.write_str("consul/management"),

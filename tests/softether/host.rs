@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use genhost::cluster::HostName;
+use genhost::diagnostic::Sources;
+use genhost::secrets::Label;
 use serde_json::Value;
 
 use crate::fixture::{SECRETS, Workplace, need, softether_source};
@@ -36,6 +39,14 @@ pub const CLIENT: &str = "softether-vpnclient";
 /// What genhost renders for a host.
 pub struct Rendered {
     files: BTreeMap<String, (String, u32)>,
+}
+
+/// The password that manages a named host's VPN client.
+pub fn management(name: &str) -> String {
+    let mut sources = Sources::default();
+    let source = sources.add_secret("secrets.yaml", SECRETS);
+    let secrets = genhost::load::secrets(&sources, source).expect("secrets");
+    secrets.password(&Label::HostManagement(HostName::new(name).expect("a name")))
 }
 
 impl Rendered {
@@ -191,6 +202,8 @@ impl Host {
             mount -t proc proc root/proc; mount --rbind /dev root/dev; mount -t tmpfs tmpfs root/run
             mount -t sysfs -o ro sysfs root/sys; mount --bind \"$2\" root/test; mount --bind \"$3\" root/mnt
             ip link set lo up
+            # the daemons start on a host that has its firewall; what that lets through is tests/firewall.rs's business
+            nft 'add table inet genhost; add chain inet genhost input'
             cd root/run; install -d -o systemd-network systemd/netif systemd/netif/links systemd/netif/leases; cd ../..
             mount -o remount,bind,ro /
             exec chroot root sh -c 'echo here; exec sleep 900'";
