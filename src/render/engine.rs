@@ -1,16 +1,19 @@
 //! Templates: strict ones, each with a first line that declares the values it uses.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, ValueKind};
+use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
-use super::filter;
-use crate::cluster::{ArtifactName, Setting};
+use serde::Serialize;
+
+use super::value::{self, Printed};
+use super::{THIS, filter};
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, SourceId, Sources};
 use crate::load::Shelf;
-use crate::resolve::{PlannedFile, SECRET_VALUES, Values};
+use crate::resolve::PlannedFile;
 
 /// The first line of a template: `{# values: vpn.hub vpn.nic #}`.
 const HEADER: (&str, &str) = ("{# values:", "#}");
@@ -21,6 +24,7 @@ pub struct Engine<'a> {
     shelf: &'a Shelf,
     environment: Environment<'static>,
     compiled: BTreeMap<String, SourceId>,
+    printed: Arc<Printed>,
 }
 
 impl<'a> Engine<'a> {
@@ -34,6 +38,7 @@ impl<'a> Engine<'a> {
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_formatter(|out, state, value| match value.kind() {
             ValueKind::String | ValueKind::Number => minijinja::escape_formatter(out, state, value),
+            _ if value::is_secret(value) => minijinja::escape_formatter(out, state, value),
             kind => Err(Error::new(
                 ErrorKind::BadSerialization,
                 format!("a {kind} is not text here; write it with |tojson"),
@@ -43,12 +48,13 @@ impl<'a> Engine<'a> {
         // It prints every value, declared or not.
         environment.remove_global("debug");
         filter::add_to(&mut environment);
-        Ok(Self { shelf, environment, compiled: BTreeMap::new() })
+        Ok(Self { shelf, environment, compiled: BTreeMap::new(), printed: Arc::default() })
     }
 
-    /// Values in the engine's own form, made once for all templates of a host.
-    pub(super) fn values(&self, values: &Values) -> Value {
-        Value::from(Serde(values))
+    /// Values in the engine's own form, made once for all templates that see them; `name` is what they call them.
+    pub(super) fn convert(&self, name: &str, values: &impl Serialize) -> Result<Value> {
+        let value = value::convert(&self.printed, name, values);
+        value.map_err(|error| Diagnostic::nowhere(Problem::Template { message: error.to_string() }))
     }
 
     /// Compiles a template and holds it to its header.
@@ -106,28 +112,20 @@ impl<'a> Engine<'a> {
         sources: &mut Sources,
         file: &PlannedFile,
         values: &Value,
-        own: &BTreeMap<ArtifactName, Setting>,
+        this: &Value,
     ) -> Result<String> {
         let source = self.compile(sources, &file.template, file.place)?;
-        if file.mode & 0o077 != 0 {
-            Self::keep_secrets(sources, source, file)?;
-        }
-        let context = minijinja::context! { this => Value::from(Serde(own)), ..values.clone() };
-        self.environment
+        let context = minijinja::context! { this => this.clone(), ..values.clone() };
+        self.printed.take();
+        let text = self
+            .environment
             .get_template(&file.template)
             .and_then(|template| template.render(context))
-            .map_err(|error| self.render_error(sources, source, &error, values, own))
-    }
-
-    /// Refuses a secret in a file that others on the host may read.
-    fn keep_secrets(sources: &Sources, source: SourceId, file: &PlannedFile) -> Result<()> {
-        let line = sources.text(source).lines().next().unwrap_or_default();
-        let secret = line.split_whitespace().find(|word| SECRET_VALUES.contains(word));
-        secret.map_or(Ok(()), |name| {
-            let start = line.find(name).unwrap_or(0);
-            let problem = Problem::SecretInTheOpen { name: name.to_owned(), path: file.path.to_string() };
-            Err(Diagnostic::at(Place::new(source, start, start + name.len()), problem))
-        })
+            .map_err(|error| self.render_error(sources, source, &error, values, this))?;
+        match self.printed.take() {
+            Some(secret) if file.mode & 0o077 != 0 => Err(secret_in_the_open(sources, source, file, secret)),
+            _ => Ok(text),
+        }
     }
 
     /// A value that this host does not have is told by its name, at the header that declares it.
@@ -137,18 +135,17 @@ impl<'a> Engine<'a> {
         source: SourceId,
         error: &Error,
         values: &Value,
-        own: &BTreeMap<ArtifactName, Setting>,
+        this: &Value,
     ) -> Diagnostic {
         let plain = template_error(sources, source, error);
         if error.kind() != ErrorKind::UndefinedError {
             return plain;
         }
         let line = sources.text(source).lines().next().unwrap_or_default();
-        let declared = line.trim_start_matches(HEADER.0).trim_end().trim_end_matches(HEADER.1).split_whitespace();
-        for name in declared {
+        for name in declared_values(line) {
             let mut parts = name.split('.');
             let (mut at, is_own) = match parts.next() {
-                Some("this") => (Value::from(Serde(own)), true),
+                Some(THIS) => (this.clone(), true),
                 Some(first) => (values.get_attr(first).unwrap_or_default(), false),
                 None => continue,
             };
@@ -169,6 +166,22 @@ impl<'a> Engine<'a> {
         }
         plain
     }
+}
+
+/// The names in a template's first line.
+fn declared_values(line: &str) -> impl Iterator<Item = &str> {
+    line.trim_start_matches(HEADER.0).trim_end().trim_end_matches(HEADER.1).split_whitespace()
+}
+
+/// A secret that was printed is told at the header, where its name stands or that of a value which contains it.
+fn secret_in_the_open(sources: &Sources, source: SourceId, file: &PlannedFile, name: String) -> Diagnostic {
+    let line = sources.text(source).lines().next().unwrap_or_default();
+    let contains =
+        |value: &&str| name.strip_prefix(*value).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    let declared = declared_values(line).filter(contains).max_by_key(|value| value.len());
+    let place = declared.and_then(|value| Some((places_of(line, value).next()?, value.len())));
+    let place = place.map_or(file.place, |(start, length)| Place::new(source, start, start + length));
+    Diagnostic::at(place, Problem::SecretInTheOpen { name, path: file.path.to_string(), mode: file.mode })
 }
 
 /// That a profile says nothing of a pinned version under this name, if it is such a name.

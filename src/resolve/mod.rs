@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 pub use artifact::{Artifact, Pin, SumsUrls, sums_urls, urls};
 pub use parts::{PlannedComponent, PlannedFile};
 pub use plan::{AptKey, AptSource, HostPlan, Subject};
-pub use values::{SECRET_VALUES, Values};
+pub use values::{OwnValue, Values};
 
 use crate::cluster::{
-    ArtifactName, Cluster, ConsulRole, Endpoint, Host, HostName, LabelKey, LabelWord, NetworkSection, OpenPort,
-    ProfileName, Protocol, SystemName, Version,
+    ArtifactName, Cluster, ComponentName, ConsulRole, Endpoint, Host, HostName, LabelKey, LabelWord, NetworkSection,
+    OpenPort, ProfileName, Protocol, SystemName, Version,
 };
 use crate::diagnostic::{Diagnostic, Problem, Result};
 use crate::load::{Catalogue, KeyRules, Stack, System};
@@ -41,7 +41,7 @@ struct HostFacts<'a> {
     network: Option<&'a NetworkSection>,
     labels: Option<&'a BTreeMap<LabelKey, LabelWord>>,
     consul: ConsulRole,
-    extra: &'a [Located<crate::cluster::ComponentName>],
+    extra: &'a [Located<ComponentName>],
     /// `None`: it claims one on the host.
     address: Option<Ipv4Addr>,
     account: Label,
@@ -195,10 +195,13 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn plan(&self, subject: &Subject) -> Result<HostPlan> {
-        let Stage { stack, system, parts } = stage(self.catalogue, self.cluster, &self.host)?;
+        let Stage { stack, system, mut parts } = stage(self.catalogue, self.cluster, &self.host)?;
         if let Some(open) = self.cluster.open.iter().find(|open| parts.vpn_ports.contains(&open.value)) {
             let protocol = open.protocol.as_str();
             return Err(Diagnostic::at(open.place, Problem::PortOfVpn { port: open.port, protocol }));
+        }
+        for component in &mut parts.components {
+            component.values.extend(self.own_secrets(&component.name));
         }
         let values = Values {
             cluster: values::ClusterValues { name: self.cluster.name.clone() },
@@ -242,6 +245,15 @@ impl Resolver<'_> {
         })
     }
 
+    /// What a component declares as secrets of its own.
+    fn own_secrets(&self, component: &ComponentName) -> impl Iterator<Item = (ArtifactName, OwnValue)> {
+        let declared = self.catalogue.components.get(component).into_iter().flat_map(|component| &component.secrets);
+        declared.map(|name| {
+            let label = Label::Component(component.clone(), name.value.clone());
+            (name.value.clone(), OwnValue::Secret(self.secrets.password(&label).into()))
+        })
+    }
+
     fn labels(&self) -> BTreeMap<LabelKey, LabelWord> {
         let platform = self.host.platform.and_then(|platform| LabelWord::new(platform.as_str()).ok());
         let mut labels: BTreeMap<_, _> =
@@ -275,7 +287,7 @@ impl Resolver<'_> {
             client: values::ClientValues {
                 account: vpn.account.clone(),
                 endpoint,
-                password_hash: user_password_hash(&self.secrets.password(&self.host.account), &user),
+                password_hash: user_password_hash(&self.secrets.password(&self.host.account), &user).into(),
                 user,
                 certificate: pinned,
                 mac: self.host.mac.clone().unwrap_or_else(|| "@MAC@".to_owned()),
@@ -293,15 +305,15 @@ impl Resolver<'_> {
         let roles = roles.map(|(name, _)| Label::Role(name.clone()));
         let people = self.cluster.vpn.users.iter().map(|user| Label::User(user.clone()));
         values::ServerValues {
-            administrator_hash: password_hash(&administrator),
-            hub_hash: password_hash(&hub),
-            hub_secure_hash: hub_secure_password_hash(&hub),
+            administrator_hash: password_hash(&administrator).into(),
+            hub_hash: password_hash(&hub).into(),
+            hub_secure_hash: hub_secure_password_hash(&hub).into(),
             certificate,
-            key: values::base64(self.secrets.key_pair().key()),
+            key: values::base64(self.secrets.key_pair().key()).into(),
             gateway_mac: mac("gateway"),
             accounts: hosts.chain(roles).chain(people).map(|label| self.account(&label)).collect(),
             l2tp: !self.cluster.vpn.users.is_empty(),
-            psk: self.secrets.password(&Label::PreSharedKey),
+            psk: self.secrets.password(&Label::PreSharedKey).into(),
         }
     }
 
@@ -309,7 +321,7 @@ impl Resolver<'_> {
         let name = self.account_name(label);
         let password = self.secrets.password(label);
         let ntlm = if matches!(label, Label::User(_)) { nt_password_hash(&password) } else { String::new() };
-        values::AccountValues { hash: user_password_hash(&password, &name), name, ntlm }
+        values::AccountValues { hash: user_password_hash(&password, &name).into(), name, ntlm: ntlm.into() }
     }
 
     fn account_name(&self, label: &Label) -> String {
@@ -319,6 +331,7 @@ impl Resolver<'_> {
             Label::User(name) => name.to_string(),
             Label::Administrator | Label::Hub | Label::PreSharedKey | Label::Gossip => String::new(),
             Label::ConsulManagement | Label::ConsulHost(_) | Label::ConsulRole(_) => String::new(),
+            Label::Component(..) => String::new(),
         }
     }
 
@@ -353,7 +366,7 @@ impl Resolver<'_> {
             retry_join: others.collect(),
             // A cluster without a Consul server is refused when it is loaded.
             api_address: servers.first().copied().unwrap_or(self.cluster.vpn_server().address),
-            encrypt: self.secrets.gossip_key(),
+            encrypt: self.secrets.gossip_key().into(),
             bind_addr: format!("{{{{ GetInterfaceIP \"vpn_{}\" }}}}", self.cluster.vpn.nic),
             acl: stack.acl.as_ref().map(|rules| self.acl(rules)).transpose()?,
         })
@@ -369,8 +382,8 @@ impl Resolver<'_> {
         // A leader makes the token that its own configuration names, and any server may be the first to lead.
         let manages = declares || self.host.consul == ConsulRole::Server;
         Ok(values::AclValues {
-            token: self.secrets.token(&own),
-            management: manages.then(|| self.secrets.token(&Label::ConsulManagement)),
+            token: self.secrets.token(&own).into(),
+            management: manages.then(|| self.secrets.token(&Label::ConsulManagement).into()),
             policies: declares.then(|| acl::policies(rules)),
             tokens: declares.then(|| self.tokens(rules)).transpose()?,
         })
@@ -381,7 +394,7 @@ impl Resolver<'_> {
         let token = |label: Label, roles: &[ProfileName], node: Option<&HostName>| values::TokenValues {
             name: label.to_string(),
             accessor: self.secrets.accessor(&label),
-            secret: self.secrets.token(&label),
+            secret: self.secrets.token(&label).into(),
             policies: acl::policies_of(rules, roles, node),
             node: node.cloned(),
         };

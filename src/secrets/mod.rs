@@ -2,6 +2,7 @@
 
 mod hash;
 mod key_pair;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +13,9 @@ use sha2::{Digest, Sha256};
 
 pub use hash::{hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash};
 pub use key_pair::KeyPair;
+pub use secret::Secret;
 
-use crate::cluster::{HostName, ProfileName, UserName};
+use crate::cluster::{ArtifactName, ComponentName, HostName, ProfileName, UserName};
 use crate::diagnostic::{Place, Problem};
 
 /// What a secret is for. The text of a label is its name in `secrets.yaml`, and its HKDF info.
@@ -39,6 +41,8 @@ pub enum Label {
     ConsulHost(HostName),
     /// The token for Consul of all hosts rendered for a role.
     ConsulRole(ProfileName),
+    /// What a component declares as a secret of its own, the same on every host.
+    Component(ComponentName, ArtifactName),
 }
 
 impl fmt::Display for Label {
@@ -54,6 +58,7 @@ impl fmt::Display for Label {
             Self::ConsulManagement => f.write_str("consul/management"),
             Self::ConsulHost(name) => write!(f, "consul/token/{name}"),
             Self::ConsulRole(name) => write!(f, "consul/role/{name}"),
+            Self::Component(component, name) => write!(f, "component/{component}/{name}"),
         }
     }
 }
@@ -107,7 +112,7 @@ impl Secrets {
 
     /// Sets a secret by hand, instead of the derived one; `place` is where its label stands.
     pub fn set(&mut self, label: &str, value: String, place: Place) -> Result<(), Problem> {
-        let kinds = ["vpn/account/", "vpn/role/", "vpn/user/"];
+        let kinds = ["vpn/account/", "vpn/role/", "vpn/user/", "component/"];
         let singles = [Label::Administrator, Label::Hub, Label::PreSharedKey, Label::Gossip];
         let known = kinds.iter().any(|kind| label.strip_prefix(kind).is_some_and(|rest| !rest.is_empty()))
             || singles.iter().any(|single| single.to_string() == label);
