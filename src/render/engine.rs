@@ -6,7 +6,6 @@ use std::sync::Arc;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
-
 use serde::Serialize;
 
 use super::value::{self, Printed};
@@ -173,7 +172,7 @@ fn declared_values(line: &str) -> impl Iterator<Item = &str> {
     line.trim_start_matches(HEADER.0).trim_end().trim_end_matches(HEADER.1).split_whitespace()
 }
 
-/// A secret that was printed is told at the header, where its name stands or that of a value which contains it.
+/// A secret that was printed is reported at the header, at its name or at the name of a value that contains it.
 fn secret_in_the_open(sources: &Sources, source: SourceId, file: &PlannedFile, name: String) -> Diagnostic {
     let line = sources.text(source).lines().next().unwrap_or_default();
     let contains =
@@ -462,7 +461,7 @@ mod tests {
                 format!("{{% if {expression} %}}yes{{% endif %}}")
             };
             let template = template(&body);
-            let [one, other] = ["one", "two"].map(|secret| render(secret, &template, 0o644).ok());
+            let [one, other] = ["one", "three"].map(|secret| render(secret, &template, 0o644).ok());
             prop_assert_eq!(one, other);
         }
     }

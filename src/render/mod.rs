@@ -22,8 +22,8 @@ const THIS: &str = "this";
 /// Renders every file of a host.
 ///
 /// # Errors
-/// A template that does not parse, that prints a secret into a file that others may read, that uses a value it does not declare, declares one it does not use, or asks for one
-/// that this host does not have; each at its line.
+/// A template that does not parse, that uses a value it does not declare, declares one it does not use, or asks for one
+/// that this host does not have, or that prints a secret into a file that others may read; each at its line.
 pub fn render(engine: &mut Engine, sources: &mut Sources, plan: &HostPlan) -> Result<HostTree> {
     let mut tree = HostTree {
         hostname: match &plan.subject {

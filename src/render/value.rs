@@ -1,6 +1,7 @@
-//! Values in the engine's own form. A secret becomes an object that notes when its text is asked for.
+//! Values in the engine's own form. A secret becomes an object that notes when it is printed.
 //!
-//! The engine could convert them itself, by serde, but then a secret would be a text like any other.
+//! The engine's own serializer would make a secret a text like any other, hence this one. It recognises a secret by its
+//! type's name, so `resolve` and `secrets` know nothing of the engine.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use serde::ser::{self, Impossible, Serialize, Serializer};
 
 use crate::secrets::Secret;
 
-/// Which secret was printed since somebody last asked.
+/// The first secret that was printed since the last `take`.
 #[derive(Debug, Default)]
 pub(super) struct Printed(Mutex<Option<String>>);
 
@@ -21,21 +22,21 @@ impl Printed {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| name.to_owned());
     }
 
-    /// The first one's name, and forgets it.
+    /// Its name, which is then forgotten.
     pub(super) fn take(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// A secret in a template. To the engine it is no text: whatever makes a text of it (printing, a filter, `~`, `tojson` of what
-/// contains it) has to call `render`. It may be passed on and tested (`is defined`, `if`) without a trace.
+/// A secret in a template. The engine does not take it for text, so whatever makes text of it (printing, a filter, `~`, `tojson`
+/// of a mapping around it) calls `render`. Passing it on and testing it (`is defined`, `if`) leave no note.
 struct SecretValue {
     name: String,
     text: String,
     printed: Arc<Printed>,
 }
 
-/// What the engine itself shows of a value where something is wrong.
+/// For the engine's own error reports.
 impl fmt::Debug for SecretValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")

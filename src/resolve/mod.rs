@@ -200,6 +200,7 @@ impl Resolver<'_> {
             let protocol = open.protocol.as_str();
             return Err(Diagnostic::at(open.place, Problem::PortOfVpn { port: open.port, protocol }));
         }
+        // Not in `stage`, which does without secrets.
         for component in &mut parts.components {
             component.values.extend(self.own_secrets(&component.name));
         }
@@ -245,7 +246,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// What a component declares as secrets of its own.
+    /// The secrets that a component declares.
     fn own_secrets(&self, component: &ComponentName) -> impl Iterator<Item = (ArtifactName, OwnValue)> {
         let declared = self.catalogue.components.get(component).into_iter().flat_map(|component| &component.secrets);
         declared.map(|name| {

@@ -4,20 +4,14 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// A text that nobody but its owner may read. Never shown by `Debug`, and without a `Display`: whoever wants the text asks
-/// for it by name.
-#[derive(Clone, PartialEq, Eq)]
+/// A text that only its owner may read. Never shown by `Debug`, and without a `Display`: only serialization gives the text.
+#[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Its name as a type in serde's data model. A serializer that treats secrets in its own way knows them by it; to all
-    /// others they are texts.
+    /// Its type's name in serde's data model, by which the template engine's serializer recognises it. For every other
+    /// serializer it is a text.
     pub const TYPE: &'static str = "genhost::Secret";
-
-    /// The text itself.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
 }
 
 impl From<String> for Secret {
