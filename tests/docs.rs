@@ -13,7 +13,8 @@ use fixture::{Ran, Workplace};
 use genhost::cluster::{Cluster, HostName, ProfileName};
 use genhost::diagnostic::{Place, Sources};
 use genhost::load::{self, Catalogue, Override, Shelf};
-use genhost::resolve::{Subject, resolve};
+use genhost::render::{Engine, render};
+use genhost::resolve::{HostPlan, Subject, resolve};
 use genhost::yaml::Located;
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,6 +22,7 @@ use serde_json::Value;
 const SEED_MAP: &str = include_str!("../docs/seed-map.md");
 const COMPONENTS: &str = include_str!("../docs/components.md");
 const EXAMPLE: &str = "docs/examples/node-exporter";
+const BACKUP: &str = "docs/examples/backup";
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -253,27 +255,40 @@ fn cluster(sources: &mut Sources, catalogue: &Catalogue, stack: &str, system: &s
     load::cluster(sources, source, overrides, catalogue).expect("the built-in cluster")
 }
 
-/// What templates see, for every host and role of the built-in cluster in every stack.
-fn all_values() -> Vec<Seen> {
-    let mut sources = Sources::default();
-    let catalogue = Catalogue::load(&mut sources, &Shelf::profiles(), Shelf::templates()).expect("the built-in data");
+/// The plans of every host and role of the built-in cluster in every stack.
+fn all_plans(sources: &mut Sources, catalogue: &Catalogue) -> Vec<HostPlan> {
     let secrets = sources.add("secrets.yaml", fixture::SECRETS);
-    let secrets = load::secrets(&sources, secrets).expect("the golden secrets");
+    let secrets = load::secrets(sources, secrets).expect("the golden secrets");
     let mut all = Vec::new();
     for (stack, system) in [("classic", "ubuntu-22.04"), ("classic", "debian-11"), ("swarm-mode", "debian-12")] {
-        let cluster = cluster(&mut sources, &catalogue, stack, system);
+        let cluster = cluster(sources, catalogue, stack, system);
         let place = Place::new(sources.add("roles", ""), 0, 0);
         let located = |name: &ProfileName| Located { place, value: name.clone() };
         let hosts = cluster.hosts.iter().map(|host| Subject::Host(HostName::new(host.name.as_str()).expect("a name")));
         let roles = catalogue.roles.keys().map(|role| Subject::Roles(vec![located(role)]));
         for subject in hosts.chain(roles) {
-            let plan = resolve(&catalogue, &cluster, &secrets, &subject).expect("a plan");
-            let mut seen = Seen::new();
-            walk("", &serde_json::to_value(&plan.values).expect("values as JSON"), &mut seen);
-            all.push(seen);
+            all.push(resolve(catalogue, &cluster, &secrets, &subject).expect("a plan"));
         }
     }
     all
+}
+
+fn built_in() -> (Sources, Catalogue) {
+    let mut sources = Sources::default();
+    let catalogue = Catalogue::load(&mut sources, &Shelf::profiles(), Shelf::templates()).expect("the built-in data");
+    (sources, catalogue)
+}
+
+/// What templates see on each of these hosts.
+fn all_values() -> Vec<Seen> {
+    let (mut sources, catalogue) = built_in();
+    let plans = all_plans(&mut sources, &catalogue);
+    let seen = plans.iter().map(|plan| {
+        let mut seen = Seen::new();
+        walk("", &serde_json::to_value(&plan.values).expect("values as JSON"), &mut seen);
+        seen
+    });
+    seen.collect()
 }
 
 #[test]
@@ -304,27 +319,45 @@ fn the_table_of_values_is_what_templates_see() {
     }
 }
 
-/// A file whose template uses a secret is its owner's alone.
+/// The texts of the values at these paths.
+fn texts_at(paths: &BTreeSet<String>, path: &str, value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) if paths.contains(path) => texts.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| texts_at(paths, &format!("{path}[]"), item, texts)),
+        Value::Object(entries) => {
+            let join = |key: &String| if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            entries.iter().for_each(|(key, value)| texts_at(paths, &join(key), value, texts));
+        }
+        _ => {}
+    }
+}
+
+/// The table marks those values as secrets that are secrets to the program, and none is in a file that others may read.
 #[test]
-fn files_with_secrets_are_not_readable_by_others() {
+fn secrets_are_in_files_of_their_owner_alone() {
     let rows = table(COMPONENTS, "values");
-    let secrets: Vec<&str> =
-        rows.iter().filter(|row| row[3].contains("*Secret.*")).map(|row| only_code(&row[0])).collect();
-    assert!(secrets.len() > 5, "the table marks what is secret");
-    let mut sources = Sources::default();
-    let catalogue = Catalogue::load(&mut sources, &Shelf::profiles(), Shelf::templates()).expect("the built-in data");
-    for (name, component) in &catalogue.components {
-        let of_variants = component.variants.values().flat_map(|parts| &parts.files);
-        for file in component.files.iter().chain(of_variants) {
-            let template = catalogue.templates.get(&format!("{name}/{}", file.template)).expect("a template");
-            let text = String::from_utf8_lossy(&template.bytes);
-            let mut used = text.lines().next().unwrap_or_default().split_whitespace();
-            let is_secret = |word: &str| secrets.iter().any(|secret| secret.split("[]").next() == Some(word));
-            if let Some(word) = used.find(|word| is_secret(word)) {
-                assert_eq!(file.mode, "0600", "{name}/{} uses {word}", file.template);
-            }
+    let marked = rows.iter().filter(|row| row[3].contains("*Secret.*"));
+    let marked: BTreeSet<String> = marked.map(|row| only_code(&row[0]).to_owned()).collect();
+    let (mut sources, catalogue) = built_in();
+    let mut engine = Engine::new(&catalogue.templates).expect("an engine");
+    let mut found = 0;
+    for plan in all_plans(&mut sources, &catalogue) {
+        let mut texts = Vec::new();
+        texts_at(&marked, "", &serde_json::to_value(&plan.values).expect("values as JSON"), &mut texts);
+        let shown = format!("{:?}", plan.values);
+        assert_eq!(shown.matches('…').count(), texts.len(), "{:?}: secrets in {shown}", plan.subject);
+        // Hosts have no hash for L2TP.
+        texts.retain(|text| !text.is_empty());
+        assert!(!texts.iter().any(|text| shown.contains(text)), "{:?}: a secret is in {shown}", plan.subject);
+        for (path, file) in &render(&mut engine, &mut sources, &plan).expect("a host").files {
+            let content = String::from_utf8_lossy(file.content.as_bytes());
+            let has_secret = texts.iter().any(|text| content.contains(text));
+            let is_private = file.mode.to_string().ends_with("00");
+            assert!(is_private || !has_secret, "{:?}: {path} has a secret and the mode {}", plan.subject, file.mode);
+            found += usize::from(has_secret);
         }
     }
+    assert!(found > 10, "only {found} files have a secret");
 }
 
 /// For each table of keys: the file that a user would write, with a key that there is not.
@@ -631,4 +664,72 @@ fn the_examples_unit_is_one_for_systemd() {
     let ran = Ran(command.output().unwrap_or_else(|error| panic!("systemd-analyze: {error}; run .ci/setup")));
     assert_eq!(ran.stderr(), "", "systemd-analyze verify");
     assert_eq!(ran.code(), Some(0), "systemd-analyze verify");
+}
+
+// ---- The example with a secret -------------------------------------------------------------------------------------
+
+const PASSWORD: &str = "/etc/genhost/backup-password";
+
+fn backup_tree(workplace: &Workplace, host: &str) -> Tree {
+    let arguments = ["--templates", "templates", "--host", host, "--set", "components=[backup]", "--format", "json"];
+    Tree::of(workplace.genhost(arguments))
+}
+
+fn backup() -> Workplace {
+    let workplace = Workplace::new();
+    copy(&repository(BACKUP), &workplace);
+    workplace
+}
+
+#[test]
+fn a_components_secret_is_the_clusters_and_in_its_one_file() {
+    let workplace = backup();
+    let trees = ["swarm-node0", "swarm-node1", "swarm-local"].map(|host| backup_tree(&workplace, host));
+    let password = trees[0].text(PASSWORD).expect("a password").to_owned();
+    let is_password = |text: &str| text.len() == 24 && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
+    assert!(password.strip_suffix('\n').is_some_and(is_password), "{password:?}");
+    for tree in &trees {
+        let holds = |file: &&TreeFile| file.content.values().any(|text| text.contains(password.trim_end()));
+        assert_eq!(tree.files.values().filter(holds).count(), 1);
+        assert_eq!((tree.text(PASSWORD), tree.files[PASSWORD].mode.as_str()), (Some(password.as_str()), "0600"));
+    }
+
+    let root = fixture::SECRETS.lines().find(|line| line.starts_with("root: ")).expect("a root");
+    let other = fixture::SECRETS.replace(root, &format!("root: {}=", "A".repeat(43)));
+    workplace.write("secrets.yaml", other);
+    let other = backup_tree(&workplace, "swarm-node1");
+    assert!(other.text(PASSWORD).is_some_and(|text| text != password), "another root gives another password");
+}
+
+#[test]
+fn a_components_secret_can_be_set_by_hand() {
+    let workplace = backup();
+    let set = |label| workplace.write("secrets.yaml", format!("{}own:\n  {label}: my own\n", fixture::SECRETS));
+    set("component/backup/password");
+    assert_eq!(backup_tree(&workplace, "swarm-node1").text(PASSWORD), Some("my own\n"));
+    set("component/backup/passwort");
+    let arguments = ["--templates", "templates", "--host", "swarm-node1", "--set", "components=[backup]"];
+    let ran = workplace.genhost(arguments);
+    assert_eq!(ran.code(), Some(0), "{}", ran.stderr());
+    let told = ["`component/backup/passwort` is the secret of nobody", "did you mean `component/backup/password`?"];
+    assert!(told.iter().all(|text| ran.stderr().contains(text)), "{}", ran.stderr());
+}
+
+#[test]
+fn the_backups_units_are_for_systemd() {
+    let workplace = backup();
+    let tree = backup_tree(&workplace, "swarm-node1");
+    let root = Workplace::empty();
+    root.write("usr/lib/genhost/backup", "#!/bin/sh\n");
+    let program = root.path("usr/lib/genhost/backup");
+    std::fs::set_permissions(program, PermissionsExt::from_mode(0o755)).expect("chmod");
+    let units = ["genhost-backup.service", "genhost-backup.timer"];
+    for unit in units {
+        let path = format!("etc/systemd/system/{unit}");
+        root.write(&path, tree.text(&format!("/{path}")).expect("a unit"));
+    }
+    let mut command = Command::new("systemd-analyze");
+    command.args(["verify", "--man=no", "--recursive-errors=no"]).args(units).arg("--root").arg(root.as_ref());
+    let ran = Ran(command.output().unwrap_or_else(|error| panic!("systemd-analyze: {error}; run .ci/setup")));
+    assert_eq!((ran.stderr().as_str(), ran.code()), ("", Some(0)), "systemd-analyze verify");
 }

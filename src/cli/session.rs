@@ -175,8 +175,12 @@ impl Session {
         let hosts = cluster.hosts.iter().map(|host| Label::Host(host.name.value.clone()));
         let roles = catalogue.roles.keys().map(|role| Label::Role(role.clone()));
         let users = cluster.vpn.users.iter().map(|user| Label::User(user.clone()));
+        let of_components = catalogue.components.iter().flat_map(|(name, component)| {
+            component.secrets.iter().map(|secret| Label::Component(name.clone(), secret.value.clone()))
+        });
         let single = [Label::Administrator, Label::Hub, Label::PreSharedKey, Label::Gossip];
-        let known: Vec<String> = hosts.chain(roles).chain(users).chain(single).map(|label| label.to_string()).collect();
+        let known = hosts.chain(roles).chain(users).chain(of_components).chain(single);
+        let known: Vec<String> = known.map(|label| label.to_string()).collect();
         for (label, place) in secrets.own_labels().filter(|(label, _)| !known.iter().any(|known| known == label)) {
             let problem = Problem::SecretOfNobody { label: label.to_owned(), known: known.clone() };
             self.notes.push(Diagnostic::at(place, problem));

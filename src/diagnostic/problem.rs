@@ -163,7 +163,9 @@ pub enum Problem {
     #[error("`all` stands for every architecture, so no other can stand beside it")]
     AllBesideOne,
     #[error("the secret `{name}` would go into `{path}`, which others on the host may read")]
-    SecretInTheOpen { name: String, path: String },
+    SecretInTheOpen { name: String, path: String, mode: u32 },
+    #[error("`{name}` is a secret of this component, and one of its `values` too")]
+    SecretAndValue { name: String },
     #[error("`{label}` is the secret of nobody in this cluster")]
     SecretOfNobody { label: String, known: Vec<String> },
     #[error("the cluster's own parts use {port}/{protocol}, on the VPN alone and without a password")]
@@ -423,7 +425,11 @@ impl Problem {
                 list(known)
             ),
             Self::AllBesideOne => "keep one or the other".into(),
-            Self::SecretInTheOpen { .. } => "give the file `mode: \"0600\"` in component.yaml".into(),
+            Self::SecretInTheOpen { mode, .. } => {
+                let mode = mode & 0o700;
+                format!("give the file `mode: \"{mode:04o}\"` in component.yaml, or leave the secret out")
+            }
+            Self::SecretAndValue { name } => format!("rename one of them: templates see both as `this.{name}`"),
             Self::SecretOfNobody { label, known } => suggest(label, known)?,
             Self::PortOfVpn { .. } => "open another port".into(),
             Self::ImageName { .. } => {

@@ -261,6 +261,9 @@ pub struct Component {
     /// Its own values, which cluster.yaml's `settings` override.
     #[serde(default)]
     pub values: BTreeMap<ArtifactName, Setting>,
+    /// Names of its own secrets, which are derived from the root.
+    #[serde(default)]
+    pub secrets: Vec<Located<ArtifactName>>,
     /// Which of its values are networks, that must share no address with the VPN's.
     #[serde(default)]
     pub networks: Vec<Located<ArtifactName>>,
@@ -301,6 +304,14 @@ pub struct Component {
     /// Variants by name.
     #[serde(default)]
     pub variants: BTreeMap<ProfileName, Parts>,
+}
+
+impl Component {
+    /// Templates see secrets and values by one name, `this.<key>`.
+    fn check_secrets(&self) -> Result<()> {
+        let twice = self.secrets.iter().find(|name| self.values.contains_key(&name.value));
+        twice.map_or(Ok(()), |name| Err(Diagnostic::at(name.place, Problem::SecretAndValue { name: name.to_string() })))
+    }
 }
 
 /// What a variant of a component adds to it.
@@ -379,7 +390,11 @@ impl Catalogue {
     /// Reads every profile and every component's manifest.
     pub fn load(sources: &mut Sources, profiles: &Shelf, templates: Shelf) -> Result<Self> {
         let components = Folder { shelf: &templates, folder: "", suffix: "/component.yaml" };
-        let components = components.read(sources, |text| ComponentName::new(text).ok())?;
+        let components: BTreeMap<_, Located<Component>> =
+            components.read(sources, |text| ComponentName::new(text).ok())?;
+        for component in components.values() {
+            component.check_secrets()?;
+        }
         let folder = |folder| Folder { shelf: profiles, folder, suffix: ".yaml" };
         let profile = |text: &str| ProfileName::new(text).ok();
         Ok(Self {

@@ -1,13 +1,25 @@
 //! Filters that carry a text through a syntax unharmed: each reader gets back what was put in.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::{Environment, Error, ErrorKind, Value};
+
+use super::value::is_secret;
 
 pub(super) fn add_to(environment: &mut Environment) {
-    environment.add_filter("sh", sh);
-    environment.add_filter("systemd", systemd);
-    environment.add_filter("softether", softether);
+    environment.add_filter("sh", |value: &Value| sh(&text(value)?));
+    environment.add_filter("systemd", |value: &Value| systemd(&text(value)?));
+    environment.add_filter("softether", |value: &Value| softether(&text(value)?));
+}
+
+/// A text or a secret, and nothing that would have to be made into a text first.
+fn text(value: &Value) -> Result<Cow<'_, str>, Error> {
+    match value.as_str() {
+        Some(text) => Ok(Cow::Borrowed(text)),
+        None if is_secret(value) => Ok(Cow::Owned(value.to_string())),
+        None => Err(refuse("value is not a string")),
+    }
 }
 
 fn refuse(what: &'static str) -> Error {

@@ -4,6 +4,7 @@ mod engine;
 mod filter;
 mod inspect;
 mod tree;
+mod value;
 
 pub use engine::Engine;
 pub use inspect::inspect;
@@ -15,11 +16,14 @@ use crate::cluster::{HostName, HostPath};
 use crate::diagnostic::{Result, Sources};
 use crate::resolve::{Artifact, HostPlan, Subject};
 
+/// What a component's templates call its own values.
+const THIS: &str = "this";
+
 /// Renders every file of a host.
 ///
 /// # Errors
 /// A template that does not parse, that uses a value it does not declare, declares one it does not use, or asks for one
-/// that this host does not have; each at its line.
+/// that this host does not have, or that prints a secret into a file that others may read; each at its line.
 pub fn render(engine: &mut Engine, sources: &mut Sources, plan: &HostPlan) -> Result<HostTree> {
     let mut tree = HostTree {
         hostname: match &plan.subject {
@@ -37,12 +41,13 @@ pub fn render(engine: &mut Engine, sources: &mut Sources, plan: &HostPlan) -> Re
         artifacts: plan.artifacts.clone(),
         units: plan.units.clone(),
     };
-    let values = engine.values(&plan.values);
+    let values = engine.convert("", &plan.values)?;
     for component in &plan.components {
         tree.bootcmd.extend(component.bootcmd.iter().cloned());
         tree.runcmd.extend(component.runcmd.iter().cloned());
+        let this = engine.convert(THIS, &component.values)?;
         for file in &component.files {
-            let text = engine.render(sources, file, &values, &component.values)?;
+            let text = engine.render(sources, file, &values, &this)?;
             tree.files.insert(file.path.clone(), File { mode: Mode(file.mode), content: Content::Text(text) });
         }
     }

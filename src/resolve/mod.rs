@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 pub use artifact::{Artifact, Pin, SumsUrls, sums_urls, urls};
 pub use parts::{PlannedComponent, PlannedFile};
 pub use plan::{AptKey, AptSource, HostPlan, Subject};
-pub use values::{SECRET_VALUES, Values};
+pub use values::{OwnValue, Values};
 
 use crate::cluster::{
-    ArtifactName, Cluster, ConsulRole, Endpoint, Host, HostName, LabelKey, LabelWord, NetworkSection, OpenPort,
-    ProfileName, Protocol, SystemName, Version,
+    ArtifactName, Cluster, ComponentName, ConsulRole, Endpoint, Host, HostName, LabelKey, LabelWord, NetworkSection,
+    OpenPort, ProfileName, Protocol, SystemName, Version,
 };
 use crate::diagnostic::{Diagnostic, Problem, Result};
 use crate::load::{Catalogue, KeyRules, Stack, System};
@@ -43,7 +43,7 @@ struct HostFacts<'a> {
     network: Option<&'a NetworkSection>,
     labels: Option<&'a BTreeMap<LabelKey, LabelWord>>,
     consul: ConsulRole,
-    extra: &'a [Located<crate::cluster::ComponentName>],
+    extra: &'a [Located<ComponentName>],
     /// `None`: it claims one on the host.
     address: Option<Ipv4Addr>,
     account: Label,
@@ -197,10 +197,14 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn plan(&self, subject: &Subject) -> Result<HostPlan> {
-        let Stage { stack, system, parts } = stage(self.catalogue, self.cluster, &self.host)?;
+        let Stage { stack, system, mut parts } = stage(self.catalogue, self.cluster, &self.host)?;
         if let Some(open) = self.cluster.open.iter().find(|open| parts.vpn_ports.contains(&open.value)) {
             let protocol = open.protocol.as_str();
             return Err(Diagnostic::at(open.place, Problem::PortOfVpn { port: open.port, protocol }));
+        }
+        // Not in `stage`, which does without secrets.
+        for component in &mut parts.components {
+            component.values.extend(self.own_secrets(&component.name));
         }
         let values = Values {
             cluster: values::ClusterValues { name: self.cluster.name.clone() },
@@ -247,6 +251,15 @@ impl Resolver<'_> {
         })
     }
 
+    /// The secrets that a component declares.
+    fn own_secrets(&self, component: &ComponentName) -> impl Iterator<Item = (ArtifactName, OwnValue)> {
+        let declared = self.catalogue.components.get(component).into_iter().flat_map(|component| &component.secrets);
+        declared.map(|name| {
+            let label = Label::Component(component.clone(), name.value.clone());
+            (name.value.clone(), OwnValue::Secret(self.secrets.password(&label).into()))
+        })
+    }
+
     fn labels(&self) -> BTreeMap<LabelKey, LabelWord> {
         let platform = self.host.platform.and_then(|platform| LabelWord::new(platform.as_str()).ok());
         let mut labels: BTreeMap<_, _> =
@@ -280,8 +293,8 @@ impl Resolver<'_> {
             client: values::ClientValues {
                 account: vpn.account.clone(),
                 endpoint,
-                management_hash: password_hash(&self.secrets.password(&self.management_label())),
-                password_hash: user_password_hash(&self.secrets.password(&self.host.account), &user),
+                management_hash: password_hash(&self.secrets.password(&self.management_label())).into(),
+                password_hash: user_password_hash(&self.secrets.password(&self.host.account), &user).into(),
                 user,
                 certificate: pinned,
                 mac: self.host.mac.clone().unwrap_or_else(|| "@MAC@".to_owned()),
@@ -303,15 +316,15 @@ impl Resolver<'_> {
         let administrator = self.secrets.password(&Label::Administrator);
         let hub = self.secrets.password(&Label::Hub);
         values::ServerValues {
-            administrator_hash: password_hash(&administrator),
-            hub_hash: password_hash(&hub),
-            hub_secure_hash: hub_secure_password_hash(&hub),
+            administrator_hash: password_hash(&administrator).into(),
+            hub_hash: password_hash(&hub).into(),
+            hub_secure_hash: hub_secure_password_hash(&hub).into(),
             certificate,
-            key: values::base64(self.secrets.key_pair().key()),
+            key: values::base64(self.secrets.key_pair().key()).into(),
             gateway_mac: mac("gateway"),
             accounts: self.accounts(),
             l2tp: !self.cluster.vpn.users.is_empty(),
-            psk: self.secrets.password(&Label::PreSharedKey),
+            psk: self.secrets.password(&Label::PreSharedKey).into(),
         }
     }
 
@@ -322,9 +335,9 @@ impl Resolver<'_> {
             let password = self.secrets.password(&label);
             let ntlm = if matches!(label, Label::User(_)) { nt_password_hash(&password) } else { String::new() };
             values::AccountValues {
-                hash: user_password_hash(&password, &name),
+                hash: user_password_hash(&password, &name).into(),
                 name,
-                ntlm,
+                ntlm: ntlm.into(),
                 group,
                 address: host.map(|host| host.address),
                 mac: host.map(|host| mac(host.name.as_str())),
@@ -347,6 +360,7 @@ impl Resolver<'_> {
             Label::HostManagement(_) | Label::RoleManagement(_) => String::new(),
             Label::ConsulManagement | Label::ConsulHost(_) | Label::ConsulRole(_) => String::new(),
             Label::ConsulAuthority | Label::ConsulHostCertificate(_) | Label::ConsulRoleCertificate(_) => String::new(),
+            Label::Component(..) => String::new(),
         }
     }
 
@@ -390,8 +404,8 @@ impl Resolver<'_> {
             retry_join: others.collect(),
             // A cluster without a Consul server is refused when it is loaded.
             api_address: servers.first().copied().unwrap_or(self.cluster.vpn_server().address),
-            encrypt: self.secrets.gossip_key(),
-            identity: self.identity()?,
+            encrypt: self.secrets.gossip_key().into(),
+            identity: self.identity()?.into(),
             bind_addr: format!("{{{{ GetInterfaceIP \"vpn_{}\" }}}}", self.cluster.vpn.nic),
             acl: stack.acl.as_ref().map(|rules| self.acl(rules)).transpose()?,
         })
@@ -423,8 +437,8 @@ impl Resolver<'_> {
         // A leader makes the token that its own configuration names, and any server may be the first to lead.
         let manages = declares || self.host.consul == ConsulRole::Server;
         Ok(values::AclValues {
-            token: self.secrets.token(&own),
-            management: manages.then(|| self.secrets.token(&Label::ConsulManagement)),
+            token: self.secrets.token(&own).into(),
+            management: manages.then(|| self.secrets.token(&Label::ConsulManagement).into()),
             policies: declares.then(|| acl::policies(rules)),
             tokens: declares.then(|| self.tokens(rules)).transpose()?,
         })
@@ -435,7 +449,7 @@ impl Resolver<'_> {
         let token = |label: Label, roles: &[ProfileName], node: Option<&HostName>| values::TokenValues {
             name: label.to_string(),
             accessor: self.secrets.accessor(&label),
-            secret: self.secrets.token(&label),
+            secret: self.secrets.token(&label).into(),
             policies: acl::policies_of(rules, roles, node),
             node: node.cloned(),
         };

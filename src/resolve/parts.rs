@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::artifact::{Artifact, pin, pin_image};
 use super::plan::{AptKey, AptSource};
+use super::values::OwnValue;
 use crate::cluster::{
     ArtifactName, Cluster, ComponentName, HostPath, Network, OpenPort, ProfileName, Setting, SystemName, UnitName,
     Version, WordError,
@@ -23,7 +24,7 @@ pub struct PlannedComponent {
     /// Name, which is also the folder of its templates.
     pub name: ComponentName,
     /// Its own values, which its templates see as `this.…`.
-    pub values: BTreeMap<ArtifactName, Setting>,
+    pub values: BTreeMap<ArtifactName, OwnValue>,
     /// What it writes.
     pub files: Vec<PlannedFile>,
     /// Commands of every boot.
@@ -179,7 +180,7 @@ impl<'a> Selection<'a> {
             }
             selected.components.push(PlannedComponent {
                 name: name.clone(),
-                values,
+                values: values.into_iter().map(|(key, value)| (key, OwnValue::Setting(value))).collect(),
                 files,
                 bootcmd: component.bootcmd.clone(),
                 runcmd: component.runcmd.clone(),

@@ -12,27 +12,21 @@ use crate::cluster::{
     OpenPort, Protocol, Setting, UnitName, Version,
 };
 use crate::load::{Platform, System};
+use crate::secrets::Secret;
 
 pub(super) fn base64(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
-/// Values that are secrets: a file that uses one is for root alone.
-pub const SECRET_VALUES: &[&str] = &[
-    "consul.acl.management",
-    "consul.acl.token",
-    "consul.acl.tokens",
-    "consul.encrypt",
-    "consul.identity",
-    "vpn.client.management_hash",
-    "vpn.client.password_hash",
-    "vpn.server.accounts",
-    "vpn.server.administrator_hash",
-    "vpn.server.hub_hash",
-    "vpn.server.hub_secure_hash",
-    "vpn.server.key",
-    "vpn.server.psk",
-];
+/// A value of a component's own: `this.<key>`.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum OwnValue {
+    /// Of its `values`, or cluster.yaml's `settings`.
+    Setting(Setting),
+    /// Of its `secrets`.
+    Secret(Secret),
+}
 
 /// All values of one host. What a host must not know is absent, so that no template can give it away.
 #[derive(Debug, Serialize)]
@@ -181,9 +175,9 @@ pub struct ClientValues {
     /// VPN user.
     pub user: String,
     /// Its password's hash.
-    pub password_hash: String,
+    pub password_hash: Secret,
     /// The hash of the password that manages the client.
-    pub management_hash: String,
+    pub management_hash: Secret,
     /// The server's certificate, DER in base64; absent on the vpn-server itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
@@ -195,15 +189,15 @@ pub struct ClientValues {
 #[derive(Debug, Serialize)]
 pub struct ServerValues {
     /// The administrator's password's hash.
-    pub administrator_hash: String,
+    pub administrator_hash: Secret,
     /// The hub's password's hash.
-    pub hub_hash: String,
+    pub hub_hash: Secret,
     /// The hub's `SecurePassword`.
-    pub hub_secure_hash: String,
+    pub hub_secure_hash: Secret,
     /// Certificate, DER in base64.
     pub certificate: String,
     /// Key, PKCS#1 DER in base64.
-    pub key: String,
+    pub key: Secret,
     /// SecureNAT's own hardware address.
     pub gateway_mac: String,
     /// Who may connect.
@@ -211,7 +205,7 @@ pub struct ServerValues {
     /// Whether L2TP/IPsec is offered.
     pub l2tp: bool,
     /// L2TP/IPsec's pre-shared key.
-    pub psk: String,
+    pub psk: Secret,
 }
 
 /// A VPN user.
@@ -220,9 +214,9 @@ pub struct AccountValues {
     /// Name.
     pub name: String,
     /// Its password's hash.
-    pub hash: String,
+    pub hash: Secret,
     /// The hash that L2TP needs; empty for hosts.
-    pub ntlm: String,
+    pub ntlm: Secret,
     /// What its policy is: `_host`, `_role` or `_people`. No account can be called so.
     pub group: &'static str,
     /// The one address that it may send from; absent where the host claims one, or a lease decides.
@@ -310,9 +304,9 @@ pub struct ConsulValues {
     /// A server whose HTTP API answers on the VPN.
     pub api_address: Ipv4Addr,
     /// Key of the gossip.
-    pub encrypt: String,
+    pub encrypt: Secret,
     /// The host's own certificate, the authority's, and the host's key, in PEM and in this order.
-    pub identity: String,
+    pub identity: Secret,
     /// go-sockaddr template of the address to bind to.
     pub bind_addr: String,
     /// Tokens; absent where Consul asks for none.
@@ -324,10 +318,10 @@ pub struct ConsulValues {
 #[derive(Debug, Serialize)]
 pub struct AclValues {
     /// The host's own token.
-    pub token: String,
+    pub token: Secret,
     /// The token that may everything: Consul's servers', which keep all tokens anyway, and the vpn-server's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub management: Option<String>,
+    pub management: Option<Secret>,
     /// Policies: the vpn-server's alone, as is what follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policies: Option<Vec<PolicyValues>>,
@@ -353,7 +347,7 @@ pub struct TokenValues {
     /// Under what Consul keeps it, a UUID.
     pub accessor: String,
     /// The token, a UUID.
-    pub secret: String,
+    pub secret: Secret,
     /// Names of its policies.
     pub policies: Vec<String>,
     /// The one node that it may register; absent when any.

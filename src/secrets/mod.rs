@@ -3,6 +3,7 @@
 mod certificate;
 mod hash;
 mod key_pair;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,8 +18,9 @@ use certificate::Authority;
 pub use certificate::Bearer;
 pub use hash::{hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash};
 pub use key_pair::KeyPair;
+pub use secret::Secret;
 
-use crate::cluster::{HostName, ProfileName, UserName};
+use crate::cluster::{ArtifactName, ComponentName, HostName, ProfileName, UserName};
 use crate::diagnostic::{Place, Problem};
 
 /// What a secret is for. The text of a label is its name in `secrets.yaml`, and its HKDF info.
@@ -54,6 +56,8 @@ pub enum Label {
     ConsulHostCertificate(HostName),
     /// Key of the certificate of all hosts rendered for a role.
     ConsulRoleCertificate(ProfileName),
+    /// What a component declares as a secret of its own, the same on every host.
+    Component(ComponentName, ArtifactName),
 }
 
 impl fmt::Display for Label {
@@ -74,6 +78,7 @@ impl fmt::Display for Label {
             Self::ConsulAuthority => f.write_str("consul/ca"),
             Self::ConsulHostCertificate(name) => write!(f, "consul/certificate/{name}"),
             Self::ConsulRoleCertificate(name) => write!(f, "consul/role-certificate/{name}"),
+            Self::Component(component, name) => write!(f, "component/{component}/{name}"),
         }
     }
 }
@@ -129,7 +134,7 @@ impl Secrets {
 
     /// Sets a secret by hand, instead of the derived one; `place` is where its label stands.
     pub fn set(&mut self, label: &str, value: String, place: Place) -> Result<(), Problem> {
-        let kinds = ["vpn/account/", "vpn/role/", "vpn/user/"];
+        let kinds = ["vpn/account/", "vpn/role/", "vpn/user/", "component/"];
         let singles = [Label::Administrator, Label::Hub, Label::PreSharedKey, Label::Gossip];
         let known = kinds.iter().any(|kind| label.strip_prefix(kind).is_some_and(|rest| !rest.is_empty()))
             || singles.iter().any(|single| single.to_string() == label);
