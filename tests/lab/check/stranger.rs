@@ -1,8 +1,10 @@
 //! A person's laptop on the VPN: what it reaches is what the article shows, and cluster.yaml can close it.
 
+use std::time::Duration;
+
 use crate::artifacts::BUSYBOX;
 use crate::fleet::{Fleet, Host};
-use crate::lab::{Check, Lab, never};
+use crate::lab::{Check, Lab, never, pace};
 use crate::machine::Machine;
 
 pub const CHECK: Check = Check {
@@ -28,21 +30,21 @@ systemctl start systemd-networkd
 /// Where a laptop stands among a fleet's guests.
 pub const LAPTOP: u8 = 90;
 
-/// Prints which TCP ports a firewall lets through, whether somebody listens or not.
+/// Prints which TCP ports of an address a firewall lets through within some seconds, whether somebody listens or not.
 const PROBE: &str = r#"
 import socket, sys, threading
 passed = []
 def ask(port):
     with socket.socket() as s:
-        s.settimeout(1.5)
+        s.settimeout(float(sys.argv[1]))
         try:
-            s.connect((sys.argv[1], port))
+            s.connect((sys.argv[2], port))
         except ConnectionRefusedError:
             pass
         except OSError:
             return
         passed.append(port)
-threads = [threading.Thread(target=ask, args=(int(port),)) for port in sys.argv[2:]]
+threads = [threading.Thread(target=ask, args=(int(port),)) for port in sys.argv[3:]]
 [t.start() for t in threads]
 [t.join() for t in threads]
 print(*sorted(passed))
@@ -60,9 +62,10 @@ fn stranger(lab: &Lab, fleet: &Fleet) -> String {
     laptop.ok(&CONNECT.replace("@ENDPOINT@", &fleet.stack.endpoint()));
     laptop.wait(30, "ip -4 addr show vpn_vlan0 | grep -E ' 192.168.30.[1-9][0-9]/24 '");
     std::fs::write(laptop.disk().join("root/probe.py"), PROBE).expect("a probe");
+    let limit = pace().of(Duration::from_millis(1500)).as_secs_f32();
     let passed = |address: &str| {
         laptop.ok(&format!(
-            "python3 /root/probe.py {address} 22 80 443 2375 2377 3375 4789 5555 7946 8080 8300 8301 8302 8500 8600"
+            "python3 /root/probe.py {limit} {address} 22 80 443 2375 2377 3375 4789 5555 7946 8080 8300 8301 8302 8500 8600"
         ))
     };
     // What a person reaches of each host, beside what everybody does.
