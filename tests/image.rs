@@ -322,3 +322,11 @@ fn a_build_that_is_killed_leaves_what_was_there_and_the_next_clears_up() {
 fn shellcheck_has_nothing_to_say_about_the_script() {
     run(Command::new("shellcheck").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/image/customize")));
 }
+
+/// What every bound here rests on.
+#[test]
+fn a_bound_grows_with_the_boot_and_never_shrinks() {
+    let [quick, slow] = [30, 150].map(|boot| Pace::measured(Duration::from_secs(boot), Duration::from_secs(60)));
+    assert_eq!([quick, slow].map(|pace| pace.seconds(600).as_secs()), [600, 1500]);
+    assert_eq!(slow.of(Duration::from_millis(100)), Duration::from_millis(250));
+}

@@ -27,12 +27,12 @@ const EMPTY: &str = "--endpoint-mode dnsrr --no-resolve-image --stop-grace-perio
     --mount type=bind,src=/bin,dst=/bin,ro --mount type=bind,src=/lib,dst=/lib,ro \
     --mount type=bind,src=/lib64,dst=/lib64,ro --mount type=bind,src=/usr,dst=/usr,ro localhost/genhost-empty";
 
-/// genhost-verify is content within two minutes.
+/// genhost-verify is content, at the second try when it must be.
 #[track_caller]
 fn verified(host: &Machine) {
-    let (start, limit) = (Instant::now(), pace().seconds(120));
+    let (start, limit) = (Instant::now(), pace().seconds(240));
     loop {
-        let answer = host.run_for(180, "genhost-verify");
+        let answer = host.run_for(240, "genhost-verify");
         if answer.ok {
             return;
         }
