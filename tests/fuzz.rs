@@ -1,5 +1,5 @@
 //! Fuzzes the way through the house for a bounded time: real texts, mutated, are loaded, resolved, rendered and emitted. No
-//! input makes a panic or takes a second, and every error has a message and a place that exists.
+//! input makes a panic or takes a second of the reference machine, and every error has a message and a place that exists.
 //!
 //! The inputs are the same in every run, only their number depends on the machine; `FUZZ_SECONDS` bounds it.
 
@@ -8,6 +8,7 @@ mod fixture;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use fixture::pace::Pace;
 use fixture::{SECRETS, Workplace};
 use genhost::cluster::ProfileName;
 use genhost::diagnostic::{Diagnostic, Place, Problem, Sources};
@@ -17,6 +18,8 @@ use genhost::render::{Engine, inspect, render};
 use genhost::resolve::{Subject, resolve};
 use genhost::yaml::Located;
 
+/// What is mutated goes the whole way in this time on the reference machine, the one of docs/reproducibility.md.
+const WHOLE: Duration = Duration::from_millis(50);
 const CLUSTER: &str = "\
 name: swarm0
 stack: classic
@@ -287,12 +290,17 @@ fn assert_told(sources: &Sources, faults: &[Diagnostic]) {
 fn no_input_makes_a_panic_or_takes_a_second() {
     let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
     let corpus = Corpus::new();
-    let whole = Input::whole().go(&mut Sources::default());
-    assert!(whole.is_ok(), "what is mutated is good to begin with: {whole:?}");
+    let whole = || {
+        let start = Instant::now();
+        let outcome = Input::whole().go(&mut Sources::default());
+        assert!(outcome.is_ok(), "what is mutated is good to begin with: {outcome:?}");
+        start.elapsed()
+    };
+    let second = Pace::measured((0..5).map(|_| whole()).min().expect("five"), WHOLE).seconds(1);
     let mut random = Random(0x5eed);
     let start = Instant::now();
     let (mut inputs, mut refused, mut slowest) = (0, 0, Duration::ZERO);
-    while start.elapsed() < Duration::from_secs(seconds) {
+    while start.elapsed() < Duration::from_secs(seconds) || inputs <= 100 {
         let input = corpus.input(&mut random);
         inputs += 1;
         let began = Instant::now();
@@ -304,9 +312,15 @@ fn no_input_makes_a_panic_or_takes_a_second() {
             }
             outcome.is_ok()
         }));
-        let took = began.elapsed();
+        let mut took = began.elapsed();
+        if took > second {
+            // The machine may have been busy with something else just then.
+            let began = Instant::now();
+            let _ = catch_unwind(AssertUnwindSafe(|| input.go(&mut Sources::default()).is_ok()));
+            took = took.min(began.elapsed());
+        }
         let text = || format!("{:?}\n--set {:?}\n{}\n{}", input.file, input.set, input.cluster, input.secrets);
-        assert!(took < Duration::from_secs(1), "input {inputs} took {took:?}: {}", text());
+        assert!(took <= second, "input {inputs} took {took:?}: {}", text());
         slowest = slowest.max(took);
         match outcome {
             Ok(true) => {}
@@ -320,5 +334,5 @@ fn no_input_makes_a_panic_or_takes_a_second() {
         }
     }
     println!("{inputs} inputs, {refused} of them refused, the slowest in {slowest:?}");
-    assert!(inputs > 100 && refused > inputs / 4 && refused < inputs, "{inputs} inputs, {refused} of them refused");
+    assert!(refused > inputs / 4 && refused < inputs, "{inputs} inputs, {refused} of them refused");
 }

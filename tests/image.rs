@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use fixture::disks::{ENDPOINT, Locked, run, store};
 use fixture::guest::{Forward, Guest};
 use fixture::need;
+use fixture::pace::Pace;
 use fixture::server::free_port;
 use tempfile::TempDir;
 
@@ -136,40 +137,37 @@ fn sealed_disks_of_two_releases_become_one_swarm_by_their_seeds() {
     let newer = of_nobody();
     let vpn = free_port();
     let begin = Instant::now();
-    let until = begin + Duration::from_secs(480);
     let guest = boot(&built.locked, "swarm-node0", Forward::In { port: 443, here: vpn }, &[]);
-    guest.wait(until, "cloud-init status | grep -q done");
+    guest.wait("cloud-init status | grep -q done");
     println!("cloud-init is done after {} s", begin.elapsed().as_secs());
-    let units = guest.wait(until, "sed -n s/^Wants=//p /etc/systemd/system/genhost.target");
+    let units = guest.wait("sed -n s/^Wants=//p /etc/systemd/system/genhost.target");
     for unit in units.split_whitespace() {
-        guest.wait(until, &format!("systemctl is-active {unit}"));
+        guest.wait(&format!("systemctl is-active {unit}"));
     }
-    let failed = guest.wait(until, "systemctl --failed --plain --no-legend");
+    let failed = guest.wait("systemctl --failed --plain --no-legend");
     assert_eq!(failed, "");
     assert!(units.contains("softether-vpnserver.service") && units.contains("consul.service"), "{units}");
-    let members = guest.wait(until, "curl -sf -H@/etc/genhost/consul-token localhost:8500/v1/agent/members");
+    let members = guest.wait("curl -sf -H@/etc/genhost/consul-token localhost:8500/v1/agent/members");
     assert!(members.contains("swarm-node0") && members.contains("192.168.30.2"), "{members}");
-    let nodes = guest.wait(until, "docker node ls | grep swarm-node0");
+    let nodes = guest.wait("docker node ls | grep swarm-node0");
     assert!(nodes.contains("Ready") && nodes.contains("Leader"), "{nodes}");
-    let verified = guest.wait(until, "genhost-verify");
+    let verified = guest.wait("genhost-verify");
     assert!(verified.contains("ok   port (ingress)"), "{verified}");
     println!("everything answers after {} s", begin.elapsed().as_secs());
     // Nothing was installed: there is no list of packages that could be; nothing was fetched: there is nobody to ask.
-    assert_eq!(guest.wait(until, "find /var/lib/apt/lists -name *Packages* | wc -l").trim(), "0");
+    assert_eq!(guest.wait("find /var/lib/apt/lists -name *Packages* | wc -l").trim(), "0");
     // Firmware of the other kind is not there.
-    guest.wait(until, "! test -e /sys/firmware/efi");
+    guest.wait("! test -e /sys/firmware/efi");
 
     let begin = Instant::now();
-    let until = begin + Duration::from_secs(480);
     let other = boot(&newer, "swarm-node1", Forward::Out { address: ENDPOINT, port: 443, here: vpn }, &UEFI);
-    other.wait(until, "cloud-init status | grep -q done && test -e /sys/firmware/efi");
-    guest.wait(until, "docker node ls | grep swarm-node1 | grep Ready");
+    other.wait("cloud-init status | grep -q done && test -e /sys/firmware/efi");
+    guest.wait("docker node ls | grep swarm-node1 | grep Ready");
     println!("the other is a node after {} s", begin.elapsed().as_secs());
     // The only container is on the one, and answers who asks the other.
     let binds =
         ["/bin", "/lib", "/lib64", "/usr"].map(|folder| format!("--mount type=bind,src={folder},dst={folder},ro"));
     guest.wait(
-        until,
         &format!(
             "docker service inspect web || docker service create -q -d --name web --no-resolve-image -p 8090:9 --constraint node.hostname==swarm-node1 \
              {} localhost/genhost-empty python3 -m http.server -d /none 9",
@@ -177,9 +175,9 @@ fn sealed_disks_of_two_releases_become_one_swarm_by_their_seeds() {
         ),
     );
     for guest in [&guest, &other] {
-        guest.wait(until, "curl -s -o /dev/null -m9 192.168.30.2:8090");
+        guest.wait("curl -s -o /dev/null -m9 192.168.30.2:8090");
     }
-    let places = guest.wait(until, "docker service ps web -f desired-state=running");
+    let places = guest.wait("docker service ps web -f desired-state=running");
     assert!(places.contains("swarm-node1") && !places.contains("swarm-node0"), "{places}");
     println!("the routing mesh carries after {} s", begin.elapsed().as_secs());
 }
@@ -189,12 +187,7 @@ fn sealed_disks_of_two_releases_become_one_swarm_by_their_seeds() {
 fn the_same_disk_boots_by_uefi() {
     let built = Built::get();
     let _alone = ALONE.lock();
-    let until = Instant::now() + Duration::from_secs(300);
-    let guest = Guest::boot(&built.disk(), &[], &UEFI);
-    while !guest.console().contains("login:") {
-        assert!(Instant::now() < until, "no login in time:\n{}", guest.console());
-        std::thread::sleep(Duration::from_secs(1));
-    }
+    Guest::boot(&built.disk(), &[], &UEFI);
 }
 
 #[test]
@@ -305,7 +298,7 @@ fn a_build_that_is_killed_leaves_what_was_there_and_the_next_clears_up() {
         entries.filter(|path| path.is_dir()).collect()
     };
     let kill = |mut build: Child, until: &dyn Fn() -> bool| {
-        let end = Instant::now() + Duration::from_secs(120);
+        let end = Instant::now() + Pace::UNKNOWN.seconds(30);
         while !until() {
             assert!(Instant::now() < end && build.try_wait().expect("a process").is_none(), "{:?}", folders());
             std::thread::sleep(Duration::from_millis(100));
@@ -328,4 +321,12 @@ fn a_build_that_is_killed_leaves_what_was_there_and_the_next_clears_up() {
 #[test]
 fn shellcheck_has_nothing_to_say_about_the_script() {
     run(Command::new("shellcheck").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/image/customize")));
+}
+
+/// What every bound here rests on.
+#[test]
+fn a_bound_grows_with_the_boot_and_never_shrinks() {
+    let [quick, slow] = [30, 150].map(|boot| Pace::measured(Duration::from_secs(boot), Duration::from_secs(60)));
+    assert_eq!([quick, slow].map(|pace| pace.seconds(600).as_secs()), [600, 1500]);
+    assert_eq!(slow.of(Duration::from_millis(100)), Duration::from_millis(250));
 }

@@ -291,7 +291,7 @@ fn dockerd_20_10_takes_every_flag_of_the_drop_in() {
         let script = format!(
             "ip link add vpn_vlan0 type veth peer name far\nip addr add 192.168.30.7/24 dev vpn_vlan0\nip link set vpn_vlan0 up\n\
              {start} --data-root=/run/data >/log 2>&1 &\n\
-             for _ in $(seq 50); do ! grep -qs 'level=.*host=.tcp:' /log || break; kill -0 $! || break; sleep 0.1; done\n\
+             until grep -qs 'level=.*host=.tcp:' /log || ! kill -0 $!; do sleep 0.1; done\n\
              kill -9 $! || :\ncat /log\n"
         );
         let said = text(&host.in_root(&script));

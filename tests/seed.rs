@@ -5,6 +5,7 @@ mod fixture;
 use std::process::{Command, Output};
 
 use fixture::Workplace;
+use fixture::pace::Pace;
 use sha2::Digest;
 
 fn said(output: &Output) -> String {
@@ -145,8 +146,9 @@ fn a_guest_that_boots_with_the_image_is_what_it_says() {
     std::fs::create_dir(workplace.path("root")).expect("a folder");
     read(&workplace, "sh", &["-euc", PACK, "sh", &root]);
     // By software emulation: this has to run where no machine can be virtualized.
+    let hangs = Pace::UNKNOWN.seconds(60).as_secs().to_string();
     let guest =
-        ["-k1", "240", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"];
+        ["-k1", &hangs, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"];
     let disks =
         ["-drive", "file=seed.iso,if=virtio,format=raw,readonly=on", "-nic", "none", "-nographic", "-no-reboot"];
     let boot = ["-kernel", &kernel, "-initrd", "initramfs", "-append", "console=ttyS0 quiet panic=-1"];

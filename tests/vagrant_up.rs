@@ -5,7 +5,9 @@ mod fixture;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use fixture::pace::Pace;
 use fixture::{Workplace, need};
 use genhost::result::sha256;
 
@@ -28,6 +30,9 @@ const PROGRAMS: [&str; 16] = [
     "/usr/sbin/libvirtd",
     "/usr/share/rubygems-integration/all/gems/vagrant-libvirt-0.11.2",
 ];
+
+/// `vagrant up` takes this long on the reference machine, the one of docs/reproducibility.md.
+const UP: Duration = Duration::from_secs(100);
 
 /// The host that is made: alone, it is the whole cluster.
 const HOST: &str = "swarm-node0";
@@ -57,16 +62,16 @@ impl<'a> Laptop<'a> {
         laptop
     }
 
-    /// What a program on it prints that has to succeed within some seconds.
+    /// What a program on it prints that has to succeed, and that hangs when it takes longer than this.
     #[track_caller]
-    fn run(&self, seconds: u32, arguments: &[&str]) -> String {
-        let start = std::time::Instant::now();
+    fn run(&self, hangs: Duration, arguments: &[&str]) -> String {
+        let start = Instant::now();
         let unshare = self.unshare.id();
         let first = std::fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).expect("its processes");
         let output = Command::new("nsenter")
             .args(["-t", first.trim(), "-a"])
             .arg(format!("--wdns={}", self.workplace.path("").display()))
-            .args(["timeout", "-k1", &seconds.to_string()])
+            .args(["timeout", "-k1", &hangs.as_secs().to_string()])
             .args(arguments)
             .env("HOME", self.workplace.path(""))
             .env("VAGRANT_HOME", self.workplace.path("home"))
@@ -76,6 +81,7 @@ impl<'a> Laptop<'a> {
             .env("BOX_KERNEL", need("target/kernel/vmlinuz"))
             .env("BOX_INITRD", self.workplace.path("initrd"))
             .env("CONSOLE", self.workplace.path("console"))
+            .env("BOOT_TIMEOUT", hangs.as_secs().to_string())
             .stdin(Stdio::null())
             .output()
             .expect("nsenter");
@@ -131,17 +137,21 @@ fn vagrant_up_makes_a_host_of_the_vagrantfile_as_it_is_printed() {
         let path = need(path);
         path.to_string_lossy().into_owned()
     });
-    laptop.run(120, &["sh", &make, &target, &init]);
-    laptop.run(60, &["vagrant", "box", "add", "--name", "debian/bookworm64", "debian.box"]);
+    let hangs = Pace::UNKNOWN.seconds(60);
+    laptop.run(hangs, &["sh", &make, &target, &init]);
+    laptop.run(hangs, &["vagrant", "box", "add", "--name", "debian/bookworm64", "debian.box"]);
     std::fs::remove_file(workplace.path("debian.box")).expect("a box");
-    let up = laptop.run(400, &["vagrant", "up", HOST]);
+    let start = Instant::now();
+    let up = laptop.run(hangs, &["vagrant", "up", HOST]);
+    let pace = Pace::measured(start.elapsed(), UP);
+    println!("up after {} s; bounds are {pace}", start.elapsed().as_secs());
     assert!(up.contains("Datasource DataSourceNoCloud [seed=/var/lib/cloud/seed/nocloud]"), "{up}");
     // The host is the same, so its provisioner has nothing to do.
-    let again = laptop.run(120, &["vagrant", "provision", HOST]);
+    let again = laptop.run(pace.seconds(300), &["vagrant", "provision", HOST]);
     assert!(again.contains("Running provisioner: cloud-init") && !again.contains("Cloud-init v."), "{again}");
 
     let script = include_str!("vagrant_up/report").replace('\'', r"'\''");
-    let report = laptop.run(500, &["vagrant", "ssh", HOST, "-c", &format!("sudo sh -c '{script}'")]);
+    let report = laptop.run(pace.seconds(900), &["vagrant", "ssh", HOST, "-c", &format!("sudo sh -c '{script}'")]);
     println!("{report}");
     let user_data = ["--host", HOST, "--set", "vpn.endpoint=192.168.56.10"];
     let user_data = sha256(workplace.genhost(user_data).stdout_of_success().as_bytes());

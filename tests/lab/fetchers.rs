@@ -1,6 +1,7 @@
 //! Machines whose artifacts come in all the ways that downloads do.
 
 use std::process::Command;
+use std::thread::JoinHandle;
 
 use crate::artifacts::www;
 use crate::fleet::{Fleet, Recipe};
@@ -9,11 +10,14 @@ use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::sandbox::Daemon;
 
+/// A host was told that nobody listens where its artifact should be.
+pub const REFUSED: &str = "journalctl -q | grep -F 'curl: (7)'";
+
 /// They boot side by side.
 pub struct Fetchers {
     /// The first url is dead, the second is not.
     pub mirror: &'static Machine,
-    /// The server comes up a minute after it was asked first.
+    /// The server comes up half a minute after it was asked first.
     pub late: &'static Machine,
     /// Every answer ends half way.
     pub broken: &'static Machine,
@@ -23,11 +27,8 @@ pub struct Fetchers {
     pub air_gap: &'static Machine,
     /// SoftEther is built from source.
     pub source: &'static Machine,
-    _servers: [Daemon; 2],
+    _servers: (Daemon, JoinHandle<Daemon>),
 }
-
-/// Seconds after which the late server is there.
-const LATE: &str = "60";
 
 impl Fetchers {
     /// Powers them on.
@@ -45,10 +46,7 @@ impl Fetchers {
         };
         let serve = |script: String| Daemon::start(Command::new("sh").args(["-euc", &script]).current_dir(www()));
         let breaks_off = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/breaks_off.py");
-        let servers = [
-            serve(format!("sleep {LATE}; exec python3 -m http.server 8001 --bind {ROUTER}")),
-            serve(format!("exec python3 {breaks_off} {ROUTER} 8002 consul.zip")),
-        ];
+        let breaks_off = serve(format!("exec python3 {breaks_off} {ROUTER} 8002 consul.zip"));
         // The first urls are gone before the host asks.
         let by_hash = www().join("by-hash");
         fleet.recipe.print(&["mirror", &by_hash.to_string_lossy()]);
@@ -64,14 +62,19 @@ impl Fetchers {
                     &format!("artifacts:\n  softether_source: {}\n", lab.artifacts.pin("softether.tar.xz")),
                 )
         });
+        let late = machine("late", 72, &consul(&format!("'http://{ROUTER}:8001/consul.zip'")));
+        let comes_late = std::thread::spawn(move || {
+            late.wait(120, REFUSED);
+            serve(format!("sleep 30; exec python3 -m http.server 8001 --bind {ROUTER}"))
+        });
         Self {
-            _servers: servers,
+            _servers: (breaks_off, comes_late),
             mirror: machine(
                 "mirror",
                 71,
                 &consul(&format!("'http://{ROUTER}:81/consul.zip', 'http://{ROUTER}/consul.zip'")),
             ),
-            late: machine("late", 72, &consul(&format!("'http://{ROUTER}:8001/consul.zip'"))),
+            late,
             broken: machine("broken", 73, &consul(&format!("'http://{ROUTER}:8002/consul.zip'"))),
             wrong: machine("wrong", 74, &consul(&format!("'http://{ROUTER}/busybox.tar'"))),
             air_gap: machine("air-gap", 76, &air_gap),

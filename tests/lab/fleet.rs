@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::artifacts::{Artifacts, BUSYBOX};
 use crate::fixture::{SECRETS, Workplace};
 use crate::internet::Site;
+use crate::lab::pace;
 use crate::machine::Machine;
 use crate::resolver::NAME;
 
@@ -27,7 +28,7 @@ pub struct Stack {
     guests: u8,
     /// Their root file system.
     guest_system: fn() -> PathBuf,
-    /// Seconds within which it is one cluster.
+    /// Seconds of the reference machine within which it is one cluster.
     seconds: u64,
     /// Its cluster.yaml.
     recipe: fn(&Artifacts) -> Recipe,
@@ -158,7 +159,7 @@ pub struct Fleet {
     boxes: OnceLock<()>,
 }
 
-/// Seconds within which a fleet heals, come what may. Most of them are Docker's own: a swarm's gossip that found nobody asks again
+/// Seconds of the reference machine within which a fleet heals, come what may. Most of them are Docker's own: a swarm's gossip that found nobody asks again
 /// after 60 s, and managers that lost each other have been without a leader for two minutes.
 pub const HEALS: u64 = 240;
 
@@ -306,6 +307,7 @@ impl Fleet {
 
     #[track_caller]
     fn wait(&self, seconds: u64, since: Instant, script: impl Fn(&Self, &Host) -> String) -> Duration {
+        let limit = pace().seconds(seconds);
         loop {
             let asked: Vec<_> = self.hosts.iter().map(|host| (host, script(self, host))).collect();
             let answers: Vec<_> = std::thread::scope(|scope| {
@@ -318,8 +320,9 @@ impl Fleet {
             };
             let name = &host.machine.name;
             assert!(
-                since.elapsed() < Duration::from_secs(seconds),
-                "{name}: not well within {seconds} s\n{script}\nended with\n{}",
+                since.elapsed() < limit,
+                "{name}: not well within {} s\n{script}\nended with\n{}",
+                limit.as_secs(),
                 answer.text
             );
             std::thread::sleep(Duration::from_millis(300));

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::lab::pace;
 use crate::sandbox::{folder, run};
 
 /// What `.ci/setup` takes out of Debian's kernel package: the kernel and these modules, in the order in which they load.
@@ -54,7 +55,7 @@ const FILES: [(&str, &str); 5] = [
     ("etc/ppp/options", include_str!("l2tp/options")),
 ];
 
-/// Boots it on the internet, and gives what its console showed until it switched itself off.
+/// Boots it on the internet, and gives what its console showed until it switched itself off. When it hangs it is ended.
 pub fn boot() -> String {
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join(KERNEL);
     let initramfs = initramfs(&base);
@@ -63,7 +64,7 @@ pub fn boot() -> String {
     let output = Command::new("timeout")
         .args([
             "-k1",
-            "120",
+            &pace().seconds(120).as_secs().to_string(),
             "qemu-system-x86_64",
             "-accel",
             "tcg",

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::internet::{RESOLVER, Site};
+use crate::lab::pace;
 use crate::sandbox::{cgroup_script, folder, root, run};
 
 /// TCP ports of the cluster and of SoftEther's defaults, asked even when nobody listens.
@@ -174,20 +175,21 @@ impl Machine {
         children.split_whitespace().next()?.parse().ok()
     }
 
-    /// Runs a shell script on it as root, for 60 seconds at most.
+    /// Runs a shell script on it as root, for 60 seconds at most. All bounds are seconds of the reference machine.
     pub fn run(&self, script: &str) -> Answer {
         self.run_for(60, script)
     }
 
     /// The same with a limit in seconds of its own.
-    pub fn run_for(&self, seconds: u32, script: &str) -> Answer {
+    pub fn run_for(&self, seconds: u64, script: &str) -> Answer {
         let Some(leader) = self.leader() else {
             return Answer { ok: false, text: format!("{} is off", self.name) };
         };
+        let limit = pace().seconds(seconds).as_secs_f32();
         let output = Command::new("nsenter")
             .args(["-t", &leader.to_string(), "-m", "-u", "-i", "-n", "-p", "--root"])
             .args(["env", "-C", "/", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
-            .args(["HOME=/root", "LC_ALL=C.UTF-8", "timeout", "-k1", &seconds.to_string(), "sh", "-euc", script])
+            .args(["HOME=/root", "LC_ALL=C.UTF-8", "timeout", "-k1", &limit.to_string(), "sh", "-euc", script])
             .stdin(Stdio::null())
             .output()
             .expect("nsenter");
@@ -205,16 +207,17 @@ impl Machine {
     /// Runs a script again and again until it succeeds, and tells how long that took.
     #[track_caller]
     pub fn wait(&self, seconds: u64, script: &str) -> Duration {
-        let start = Instant::now();
+        let (start, limit) = (Instant::now(), pace().seconds(seconds));
         loop {
             let answer = self.run_for(30, script);
             if answer.ok {
                 return start.elapsed();
             }
             assert!(
-                start.elapsed() < Duration::from_secs(seconds),
-                "{}: not within {seconds} s: {script}\n{}",
+                start.elapsed() < limit,
+                "{}: not within {} s: {script}\n{}",
                 self.name,
+                limit.as_secs(),
                 answer.text
             );
             std::thread::sleep(Duration::from_millis(200));
@@ -227,7 +230,8 @@ impl Machine {
     pub fn passes(&self, address: &str) -> Vec<u16> {
         std::fs::write(self.disk().join("root/probe.py"), include_str!("probe.py")).expect("a probe");
         let ports = CLUSTER_PORTS.iter().chain(&[22, 80, 443, 8080]).map(u16::to_string).collect::<Vec<_>>();
-        let passed = self.ok(&format!("python3 /root/probe.py {address} {}", ports.join(" ")));
+        let limit = pace().of(Duration::from_millis(1500)).as_secs_f32();
+        let passed = self.ok(&format!("python3 /root/probe.py {limit} {address} {}", ports.join(" ")));
         passed.split_whitespace().map(|port| port.parse().expect("a port")).collect()
     }
 
@@ -248,9 +252,9 @@ impl Machine {
     /// Waits until it was started that often.
     #[track_caller]
     pub fn wait_boot(&self, boots: u32) {
-        let start = Instant::now();
+        let (start, limit) = (Instant::now(), pace().seconds(120));
         while self.boots() < boots {
-            assert!(start.elapsed() < Duration::from_secs(120), "{} does not reboot within 120 s", self.name);
+            assert!(start.elapsed() < limit, "{} does not reboot within {} s", self.name, limit.as_secs());
             std::thread::sleep(Duration::from_millis(50));
         }
     }

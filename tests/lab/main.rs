@@ -19,13 +19,13 @@ mod sandbox;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use lab::{Check, Lab};
+use lab::{Check, Lab, pace};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// The lab as a whole ends after this time, come what may.
-const LIMIT: Duration = Duration::from_secs(40 * 60);
+/// The lab as a whole ends after this many seconds of the reference machine, come what may.
+const LIMIT: u64 = 40 * 60;
 /// With this the hosts stay up when the checks are done, until Ctrl-C.
 const HOLD: &str = "GENHOST_LAB_HOLD";
 
@@ -40,16 +40,17 @@ fn main() -> ExitCode {
     }
     std::panic::set_hook(Box::new(|panic| eprintln!("lab: {panic}")));
     let hold = std::env::var_os(HOLD).is_some();
-    if !hold {
-        std::thread::spawn(|| {
-            std::thread::sleep(LIMIT);
-            eprintln!("lab: not done within {} s", LIMIT.as_secs());
-            std::process::exit(1);
-        });
-    }
     // One after another: each leaves the hosts as well as it found them.
     arguments.test_threads = Some(1);
     let lab: &'static Lab = Box::leak(Box::new(Lab::new()));
+    if !hold {
+        std::thread::spawn(|| {
+            let limit = pace().seconds(LIMIT);
+            std::thread::sleep(limit);
+            eprintln!("lab: not done within {} s", limit.as_secs());
+            std::process::exit(1);
+        });
+    }
     let ended = libtest_mimic::run(&arguments, check::ALL.iter().map(|check| trial(check, Some(lab))).collect());
     if hold {
         eprintln!("lab: holding; `{}/enter HOST` looks inside, Ctrl-C ends it", sandbox::folder().display());

@@ -1,4 +1,4 @@
-"""Prints which TCP ports of an address a firewall lets through, whether somebody listens there or not."""
+"""Prints which TCP ports of an address a firewall lets through within some seconds, whether somebody listens there or not."""
 import socket, sys, threading
 
 passed = []
@@ -6,9 +6,9 @@ passed = []
 
 def ask(port):
     with socket.socket() as s:
-        s.settimeout(1.5)
+        s.settimeout(float(sys.argv[1]))
         try:
-            s.connect((sys.argv[1], port))
+            s.connect((sys.argv[2], port))
         except ConnectionRefusedError:
             pass
         except OSError:
@@ -16,7 +16,7 @@ def ask(port):
         passed.append(port)
 
 
-threads = [threading.Thread(target=ask, args=(int(port),)) for port in sys.argv[2:]]
+threads = [threading.Thread(target=ask, args=(int(port),)) for port in sys.argv[3:]]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
 print(*sorted(passed))

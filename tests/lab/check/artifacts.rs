@@ -1,6 +1,6 @@
 //! Fetching: a mirror, a server that is late, one that breaks off, one that has something else, and SoftEther's source.
 
-use crate::fetchers::Fetchers;
+use crate::fetchers::{Fetchers, REFUSED};
 use crate::lab::{Check, Lab, never};
 use crate::machine::Machine;
 
@@ -21,7 +21,7 @@ fn run(lab: &Lab) -> String {
     air_gap.wait(60, DONE);
     air_gap.wait(60, "docker image inspect busybox >/dev/null 2>&1 || docker images | grep busybox");
     late.wait(120, DONE);
-    late.ok("journalctl -q | grep -F 'curl: (7)'");
+    late.ok(REFUSED);
     // three refused or broken attempts a minute end after two minutes
     broken.wait(200, ERROR);
     wrong.wait(60, ERROR);

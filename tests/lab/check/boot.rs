@@ -26,7 +26,7 @@ fn booted(lab: &Lab, fleet: &Fleet) -> String {
         format!("{} {seconds}", host.name)
     });
     let cloud_init: Vec<_> = cloud_init.collect();
-    let (plain, whole) = (lab.plain().as_secs_f32(), fleet.to_cluster.as_secs_f32());
+    let (plain, whole) = (lab.plain.as_secs_f32(), fleet.to_cluster.as_secs_f32());
     format!(
         "{}: plain boot {plain:.1} s, whole cluster {whole:.1} s, ratio {:.1}; cloud-init: {}",
         fleet.stack.name,

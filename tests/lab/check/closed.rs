@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::fleet::{Fleet, Host};
 use crate::internet::{RESOLVER, inside};
-use crate::lab::{Check, Lab, never};
+use crate::lab::{Check, Lab, never, pace};
 use crate::machine::CLUSTER_PORTS;
 
 pub const CHECK: Check = Check {
@@ -55,9 +55,8 @@ pub fn answering(address: &str, ports: impl Iterator<Item = u16>) -> Vec<u16> {
     let threads: Vec<_> = ports
         .map(|port| {
             let address = format!("{address}:{port}").parse().expect("an address");
-            let thread =
-                std::thread::spawn(move || TcpStream::connect_timeout(&address, Duration::from_millis(1200)).is_ok());
-            (port, thread)
+            let limit = pace().of(Duration::from_millis(1200));
+            (port, std::thread::spawn(move || TcpStream::connect_timeout(&address, limit).is_ok()))
         })
         .collect();
     threads.into_iter().filter_map(|(port, thread)| thread.join().expect("a thread").then_some(port)).collect()
@@ -68,7 +67,7 @@ fn udp_refused<const N: usize>(address: &str, ports: [u16; N]) -> Vec<u16> {
     let sockets = ports.map(|port| {
         let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
         socket.connect((address, port)).expect("connect");
-        socket.set_read_timeout(Some(Duration::from_millis(150))).expect("a limit");
+        socket.set_read_timeout(Some(pace().of(Duration::from_millis(150)))).expect("a limit");
         socket.send(b"?").expect("send");
         socket
     });

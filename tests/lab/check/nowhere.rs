@@ -1,9 +1,9 @@
 //! An engine starts while the VPN's interface has no address.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::fleet::{Fleet, HEALS};
-use crate::lab::{Check, Lab, never};
+use crate::lab::{Check, Lab, never, pace};
 
 pub const CHECK: Check = Check {
     name: "nowhere",
@@ -20,7 +20,7 @@ fn nowhere(fleet: &Fleet) -> String {
     let host = fleet.local();
     host.ok("systemctl stop systemd-networkd.socket systemd-networkd; ip addr flush dev vpn_vlan0
          systemctl restart --no-block docker");
-    std::thread::sleep(Duration::from_secs(5));
+    std::thread::sleep(pace().seconds(5));
     host.ok("! ip addr show vpn_vlan0 | grep -w inet; systemctl start systemd-networkd");
     let start = Instant::now();
     format!("{:.1} s", fleet.wait_well(HEALS, start).as_secs_f32())

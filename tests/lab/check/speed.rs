@@ -25,7 +25,7 @@ fn run(lab: &Lab) -> String {
     }
     // Mb/s
     let bits = |prefix: &str, listen: &str, at: &Host, address: &str| {
-        at.ok(&format!("{listen} iperf3 -s -1 -D; sleep 0.3"));
+        at.ok(&format!("{listen} iperf3 -s -1 -D; until {listen} ss -Hltn sport = :5201 | grep .; do sleep 0.1; done"));
         let json = client.ok(&format!("{prefix} iperf3 -c {address} -t 3 -J"));
         let report: serde_json::Value = serde_json::from_str(&json).expect("iperf3's JSON");
         report["end"]["sum_received"]["bits_per_second"].as_f64().expect("bits") / 1e6

@@ -1,9 +1,9 @@
 //! All hosts go at once: by a reboot, and by a power cut.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::fleet::{Fleet, HEALS};
-use crate::lab::{Check, Lab, never};
+use crate::lab::{Check, Lab, never, pace};
 
 pub const CHECK: Check = Check {
     name: "together",
@@ -26,7 +26,7 @@ fn together(fleet: &Fleet) -> String {
     let rebooted = fleet.wait_well(HEALS, start).as_secs_f32();
     // and once more while they start
     for seconds in [0, 4] {
-        std::thread::sleep(Duration::from_secs(seconds));
+        std::thread::sleep(pace().seconds(seconds));
         fleet.hosts.iter().for_each(|host| host.power_cut());
         fleet.hosts.iter().for_each(|host| host.power_on());
     }
