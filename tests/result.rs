@@ -216,7 +216,8 @@ fn diff_tells_thing_by_thing_and_no_secret() {
     let other = Workplace::empty();
     other.genhost(["build", "-o", "made"]).stdout_of_success();
     workplace.write("cluster.yaml", include_str!("../profiles/clusters/swarm-mode.yaml"));
-    let fresh = std::fs::read_to_string(other.path("secrets.yaml")).expect("secrets") + "own:\n  vpn/psk: sharedkey\n";
+    let fresh = std::fs::read_to_string(other.path("secrets.yaml")).expect("secrets")
+        + "own:\n  vpn/psk: shared-by-seven-otters\n";
     workplace.write("other.yaml", fresh);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(workplace.path("other.yaml"), mode).expect("chmod");
@@ -229,7 +230,7 @@ fn diff_tells_thing_by_thing_and_no_secret() {
     let is_word =
         |word: &&str| word.starts_with('/') || word.contains("/swarm-") || word.contains("initial_management");
     let longest: Vec<&str> = rekeyed.split_whitespace().filter(|word| word.len() > 20 && !is_word(word)).collect();
-    assert!(longest.is_empty() && !rekeyed.contains("sharedkey"), "{longest:?} in {rekeyed}");
+    assert!(longest.is_empty() && !rekeyed.contains("shared-by-seven-otters"), "{longest:?} in {rekeyed}");
 }
 
 #[test]

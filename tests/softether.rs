@@ -17,7 +17,7 @@ use host::{CLIENT, CLUSTER, Host, OWN_SECRETS, Rendered, SERVER, management, sai
 use serde_json::Value;
 
 /// A vpncmd that asks for a password again asks for ever.
-const ADMIN: &str = "timeout 20 vpncmd 127.0.0.1:443 /SERVER '/PASSWORD:admin pass'";
+const ADMIN: &str = "timeout 20 vpncmd 127.0.0.1:443 /SERVER '/PASSWORD:admin pass of eleven owls'";
 
 /// A vpn-server and a client that can reach each other and nobody else.
 fn server_and_client(client: &Rendered) -> (Host, Host) {
@@ -271,7 +271,7 @@ fn l2tp_and_all_that_is_off_are_read_back_as_declared() {
             "L2TP over IPsec Server Function Enabled|Yes",
             "Raw L2TP Server Function Enabled|No",
             "EtherIP / L2TPv3 over IPsec Server Function Enabled|Yes",
-            "IPsec Pre-Shared Key String|it's $24 and %n",
+            "IPsec Pre-Shared Key String|it's $24 and %n for otters",
             "Name of Default Virtual Hub|cluster",
         ],
     );
@@ -311,7 +311,7 @@ fn l2tp_and_all_that_is_off_are_read_back_as_declared() {
 fn without_people_there_is_no_l2tp() {
     let rendered = Rendered::new(
         &CLUSTER.replace("[user]", "[]"),
-        &format!("{SECRETS}{}", OWN_SECRETS.replace("  vpn/user/user: something\n", "")),
+        &format!("{SECRETS}{}", OWN_SECRETS.replace("  vpn/user/user: nine-fish-ride-a-tractor\n", "")),
         &["--host", "swarm-node0"],
     );
     let server = Host::start(&rendered);

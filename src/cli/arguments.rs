@@ -45,8 +45,35 @@ pub enum Command {
     Vagrant(Vagrant),
     /// Print the JSON Schema of cluster.yaml
     Schema,
-    /// Print the passwords that people need
-    Secrets(Input),
+    /// Print the passwords that people need, or give a secret a new value
+    Secrets(Secrets),
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Secrets {
+    #[command(subcommand)]
+    pub command: Option<SecretsCommand>,
+    #[command(flatten)]
+    pub input: Input,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SecretsCommand {
+    /// Make secrets.yaml for a cluster file that has none yet
+    Init(Input),
+    /// Print one secret
+    Show(OneSecret),
+    /// Give a secret a new value, and list the hosts whose user-data changes
+    Rotate(OneSecret),
+}
+
+#[derive(Debug, Args)]
+pub struct OneSecret {
+    /// The secret's label, such as vpn/user/NAME or consul/gossip
+    pub label: String,
+    #[command(flatten)]
+    pub input: Input,
 }
 
 /// What is read.
@@ -67,7 +94,7 @@ pub struct Input {
     /// What `genhost lock` has pinned [default: genhost.lock beside the cluster file, where there is one]
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
-    /// Fail where there are no secrets, instead of making them
+    /// Fail where there are no secrets, even for the built-in cluster
     #[arg(long)]
     pub locked: bool,
     /// Profiles to lay over the built-in ones

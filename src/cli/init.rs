@@ -10,6 +10,9 @@ use crate::diagnostic::{Diagnostic, Problem, Sources};
 use crate::load::{self, Catalogue, Shelf};
 use crate::yaml;
 
+/// What git leaves alone: secrets, and what genhost's documented commands write, which has secrets in it.
+const IGNORED: &str = include_str!("gitignore");
+
 /// Writes cluster.yaml, its schema, secrets.yaml and .gitignore; what is there stays.
 pub fn run(session: &mut Session, arguments: &Init) -> Outcome {
     let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
@@ -23,10 +26,14 @@ pub fn run(session: &mut Session, arguments: &Init) -> Outcome {
         session.make_secrets(secrets).map_err(|fault| vec![fault])?;
     }
     create_missing(Path::new("cluster.schema.json"), &show::schema_text()).map_err(one)?;
-    create_missing(Path::new(".gitignore"), "secrets.yaml\n").map_err(one)?;
-    let ignored = std::fs::read_to_string(".gitignore").unwrap_or_default();
-    if !ignored.lines().any(|line| matches!(line.trim(), "secrets.yaml" | "/secrets.yaml")) {
-        session.note(Problem::NotIgnored { path: ".gitignore".into(), entry: "secrets.yaml" });
+    create_missing(Path::new(".gitignore"), IGNORED).map_err(one)?;
+    let there = std::fs::read_to_string(".gitignore").unwrap_or_default();
+    let is_there =
+        |entry: &&str| there.lines().any(|line| line.trim().trim_start_matches('/') == entry.trim_start_matches('/'));
+    let entries = IGNORED.lines().filter(|line| !line.starts_with('#'));
+    let missing: Vec<String> = entries.filter(|entry| !is_there(entry)).map(str::to_owned).collect();
+    if !missing.is_empty() {
+        session.note(Problem::NotIgnored { path: ".gitignore".into(), missing });
     }
     // Last, so that a run that failed half-way can be run again.
     output::create(cluster, text.as_bytes(), Readers::Everyone).map_err(one)

@@ -16,6 +16,7 @@ mod mirror;
 mod output;
 mod registry;
 mod report;
+mod secrets;
 mod session;
 mod show;
 mod store;
@@ -55,7 +56,7 @@ pub fn main() -> ExitCode {
         Some(Command::Terraform(terraform)) => terraform::run(&mut session, terraform),
         Some(Command::Vagrant(vagrant)) => vagrant::run(&mut session, vagrant),
         Some(Command::Schema) => show::schema(),
-        Some(Command::Secrets(input)) => show::secrets(&mut session, input),
+        Some(Command::Secrets(secrets)) => secrets::run(&mut session, secrets),
     };
     let notes = session.take_notes();
     report::to_stderr(&session.sources, &notes);

@@ -11,11 +11,12 @@ use walkdir::WalkDir;
 use super::arguments::Input;
 use super::output::{self, Readers};
 use crate::cluster::Cluster;
-use crate::diagnostic::{Diagnostic, Place, Problem, Sources};
+use crate::diagnostic::{Diagnostic, Place, Problem, SourceId, Sources};
 use crate::load::{self, Catalogue, Override, Shelf};
 use crate::lock::Lock;
+use crate::resolve::labels;
 use crate::result::{Inputs, sha256};
-use crate::secrets::{KeyPair, Label, Secrets};
+use crate::secrets::{KeyPair, Secrets};
 use crate::yaml::LARGEST_FILE;
 
 const CLUSTER: &str = "cluster.yaml";
@@ -35,6 +36,7 @@ pub struct Session {
     /// The cluster file's text, and where the secrets are.
     cluster: String,
     secrets: PathBuf,
+    secrets_source: Option<SourceId>,
     /// The lock, once it was read: it may be a pipe, which cannot be read again.
     lock: Option<Lock>,
     /// New secrets and their file, until it is clear that the run has something to keep them for.
@@ -172,24 +174,31 @@ impl Session {
         {
             self.note(Diagnostic::at(cluster.stack.place, Problem::NobodyBegins));
         }
-        let hosts = cluster.hosts.iter().map(|host| Label::Host(host.name.value.clone()));
-        let roles = catalogue.roles.keys().map(|role| Label::Role(role.clone()));
-        let users = cluster.vpn.users.iter().map(|user| Label::User(user.clone()));
-        let of_components = catalogue.components.iter().flat_map(|(name, component)| {
-            component.secrets.iter().map(|secret| Label::Component(name.clone(), secret.value.clone()))
-        });
-        let single = [Label::Administrator, Label::Hub, Label::PreSharedKey, Label::Gossip];
-        let known = hosts.chain(roles).chain(users).chain(of_components).chain(single);
-        let known: Vec<String> = known.map(|label| label.to_string()).collect();
-        for (label, place) in secrets.own_labels().filter(|(label, _)| !known.iter().any(|known| known == label)) {
-            let problem = Problem::SecretOfNobody { label: label.to_owned(), known: known.clone() };
-            self.notes.push(Diagnostic::at(place, problem));
+        let known: Vec<String> = labels(catalogue, cluster).iter().map(ToString::to_string).collect();
+        for (label, place) in secrets.named_labels() {
+            if !known.contains(&label.to_string()) {
+                let problem = Problem::SecretOfNobody { label: label.to_string(), known: known.clone() };
+                self.notes.push(Diagnostic::at(place, problem));
+            }
         }
     }
 
-    /// The cluster's secrets; made where there are none, unless that is forbidden.
+    /// Where the secrets are, or are to be.
+    pub fn place_of_secrets(&self, input: &Input) -> PathBuf {
+        input.secrets.clone().unwrap_or_else(|| beside_cluster(input, SECRETS))
+    }
+
+    /// The file that the secrets were read from, unless it is a pipe or was made in this run.
+    pub fn secrets_file(&self) -> Option<(PathBuf, SourceId)> {
+        self.secrets_source
+            .filter(|_| self.unsaved.is_none() && self.secrets.is_file())
+            .map(|source| (self.secrets.clone(), source))
+    }
+
+    /// The cluster's secrets. Those of the built-in cluster are made where there are none: any other cluster has hosts somewhere that
+    /// would never meet those of a new root.
     pub fn secrets(&mut self, input: &Input) -> Result<Secrets, Diagnostic> {
-        let path = input.secrets.clone().unwrap_or_else(|| beside_cluster(input, SECRETS));
+        let path = self.place_of_secrets(input);
         self.secrets = path.clone();
         match std::fs::metadata(&path) {
             Ok(file) => {
@@ -200,7 +209,7 @@ impl Session {
             }
             // A link to nowhere is no place for new ones.
             Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => {
-                if input.locked {
+                if input.locked || !matches!(place_of(input), Where::BuiltIn) {
                     return Err(Problem::NoSecrets { path: path.display().to_string() }.into());
                 }
                 let text = fresh_secrets()?;
@@ -212,6 +221,7 @@ impl Session {
         }
         let text = self.read(&path)?;
         let source = self.sources.add_secret(path.display().to_string(), text);
+        self.secrets_source = Some(source);
         load::secrets(&self.sources, source)
     }
 

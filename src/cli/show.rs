@@ -1,18 +1,17 @@
-//! Commands that print: a host, the schema, the passwords of people.
+//! Commands that print: a host, and the schema.
 
 use std::io::IsTerminal;
 
 use super::Outcome;
-use super::arguments::{Input, Render, Show};
+use super::arguments::{Render, Show};
 use super::fleet::Fleet;
 use super::output::{self, Readers};
 use super::session::Session;
-use crate::cluster::{ClusterFile, UserName};
+use crate::cluster::ClusterFile;
 use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::emit::{FORMATS, Machine, UserData};
 use crate::render::{Engine, HostTree, inspect, render, title};
 use crate::resolve::{HostPlan, Subject, resolve};
-use crate::secrets::Label;
 use crate::yaml::Located;
 
 /// Renders one host.
@@ -142,21 +141,4 @@ pub fn schema() -> Outcome {
 pub fn schema_text() -> String {
     let schema = schemars::schema_for!(ClusterFile);
     format!("{:#}\n", schema.to_value())
-}
-
-/// Prints what people have to type somewhere, by label.
-pub fn secrets(session: &mut Session, input: &Input) -> Outcome {
-    let one = |fault: Diagnostic| vec![fault];
-    let catalogue = session.catalogue(input).map_err(one)?;
-    let cluster = session.cluster(input, &catalogue)?;
-    let secrets = session.secrets(input).map_err(one)?;
-    session.save_secrets().map_err(one)?;
-    let people = cluster.vpn.users.iter().map(|user: &UserName| Label::User(user.clone()));
-    let labels = [Label::Administrator, Label::Hub, Label::PreSharedKey].into_iter().chain(people);
-    let mut lines: String = labels.map(|label| format!("{label}: {}\n", secrets.password(&label))).collect();
-    if catalogue.stacks.get(&cluster.stack.value).is_some_and(|stack| stack.acl.is_some()) {
-        let label = Label::ConsulManagement;
-        lines += &format!("{label}: {}\n", secrets.token(&label));
-    }
-    output::to_stdout(lines.as_bytes()).map_err(|problem| vec![problem.into()])
 }

@@ -244,7 +244,7 @@ pub enum Problem {
     // Secrets
     #[error("{mode:04o} lets others read or change `{path}`")]
     SecretsReadable { path: String, mode: u32 },
-    #[error("there is no `{path}`, and --locked forbids to make one")]
+    #[error("`{path}` is missing, and all secrets of this cluster's hosts come from it")]
     NoSecrets { path: String },
     #[error("this file is empty, and held the root of every secret")]
     EmptySecrets,
@@ -271,6 +271,26 @@ pub enum Problem {
     BadGossipKey,
     #[error("made `{path}`: every password and key of this cluster comes from it")]
     SecretsMade { path: String },
+    #[error("`{label}` can be guessed: {reason}")]
+    WeakPassword { label: String, reason: String },
+    #[error("`{label}` is not a UUID in lower case")]
+    BadToken { label: String },
+    #[error("`{label}` is a key, which is not set by hand")]
+    SecretNotToSet { label: String },
+    #[error("`{label}` is a key, which stands in files of hosts only")]
+    SecretNotToShow { label: String },
+    #[error("the epoch of `{label}` is not a whole number of 2 or more")]
+    BadEpoch { label: String },
+    #[error("`vpn/server` has no epoch: its key and certificate stand below `vpn_server`")]
+    EpochOfKeyPair,
+    #[error("this file is laid out so that `{line}` cannot be put into it")]
+    EpochByHand { line: String },
+    #[error("`{label}` is set by hand here")]
+    OwnNotToRotate { label: String },
+    #[error("the secrets were not read from a file that could be changed")]
+    SecretsNotAFile,
+    #[error("`{label}` has a new value, and {hosts} hosts and roles have other user-data by it")]
+    SecretRotated { label: String, hosts: usize },
 
     // Output
     #[error("cannot write `{path}`: {reason}")]
@@ -279,8 +299,8 @@ pub enum Problem {
     WouldOverwrite { path: String },
     #[error("`{path}` is read for this very output, and would be lost")]
     OutputIsInput { path: String },
-    #[error("`{path}` does not keep `{entry}` out of version control")]
-    NotIgnored { path: String, entry: &'static str },
+    #[error("`{path}` does not keep all that has secrets in it out of version control")]
+    NotIgnored { path: String, missing: Vec<String> },
     #[error("{format} cannot be written: {reason}")]
     Emit { format: &'static str, reason: String },
     #[error("{host}: {bytes} bytes of user-data, {over} over the {limit} of {platform}")]
@@ -304,6 +324,7 @@ impl Problem {
             Self::ExampleEndpoint { .. }
             | Self::NobodyBegins
             | Self::SecretsMade { .. }
+            | Self::SecretRotated { .. }
             | Self::NotIgnored { .. }
             | Self::OverSmallest { .. }
             | Self::Compressed { .. }
@@ -467,7 +488,11 @@ impl Problem {
                  `--key {source_name}={source_name}.gpg`"
             ),
             Self::SecretsReadable { path, .. } => format!("chmod 600 {path}"),
-            Self::NoSecrets { .. } => "run once without --locked, or bring the file".into(),
+            Self::NoSecrets { .. } => {
+                "copy it from where the cluster was made, or name it with --secrets FILE; for a cluster without any host yet, \
+                 `genhost secrets init` makes one"
+                    .into()
+            }
             Self::EmptySecrets
             | Self::BadRoot
             | Self::NotBase64
@@ -477,11 +502,21 @@ impl Problem {
                 "bring back your copy of the file; a new one is a new cluster, and every host must be made again".into()
             }
             Self::BadPassword { .. } | Self::PreSharedKeyNotAscii => "choose another".into(),
+            Self::WeakPassword { .. } => "choose a longer one, or leave the line out: a derived password has 120 bits".into(),
+            Self::BadToken { .. } => "`uuidgen` makes one".into(),
+            Self::SecretNotToSet { label } => format!("leave the line out; `genhost secrets rotate {label}` gives it another value"),
+            Self::SecretNotToShow { .. } => "`genhost show HOST PATH` prints the file".into(),
+            Self::BadEpoch { .. } => "leave the line out for the first epoch".into(),
+            Self::EpochOfKeyPair => "`genhost secrets rotate vpn/server` makes new ones".into(),
+            Self::EpochByHand { line } => format!("add `{line}` below `epochs:` by hand"),
+            Self::OwnNotToRotate { .. } => "write another value here, or take the line out".into(),
+            Self::SecretsNotAFile => "name the file with --secrets".into(),
+            Self::SecretRotated { .. } => "re-create the hosts that are listed, the vpn-server first".into(),
             Self::BadGossipKey => "`consul keygen` makes one".into(),
             Self::SecretsMade { .. } => "keep it out of version control, and keep a copy".into(),
             Self::OutputIsInput { .. } => "write to another file".into(),
             Self::WouldOverwrite { .. } => "move it away, or work in another directory".into(),
-            Self::NotIgnored { entry, .. } => format!("add the line `{entry}`"),
+            Self::NotIgnored { missing, .. } => format!("add {}", list(missing)),
             Self::OverLimit { .. } => "fewer hosts or users, or a platform that takes more".into(),
             Self::OverSmallest { .. } => {
                 "EC2 itself takes it compressed, by `| gzip -n`; hosts with `platform: ec2` are compressed when they need it".into()

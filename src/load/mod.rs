@@ -12,5 +12,5 @@ pub use catalogue::{
     KeyRules, Parts, Platform, Role, SignedSums, Stack, System,
 };
 pub use cluster::{Override, cluster};
-pub use secrets::{new_secrets, secrets};
+pub use secrets::{new_secrets, secrets, with_epoch, with_key_pair};
 pub use shelf::{Shelf, built_in_cluster};

@@ -2,6 +2,7 @@
 
 mod acl;
 mod artifact;
+mod labels;
 mod parts;
 mod plan;
 mod values;
@@ -12,6 +13,7 @@ use std::net::Ipv4Addr;
 use sha2::{Digest, Sha256};
 
 pub use artifact::{Artifact, Pin, SumsUrls, sums_urls, urls};
+pub use labels::labels;
 pub use parts::{PlannedComponent, PlannedFile};
 pub use plan::{AptKey, AptSource, HostPlan, Subject};
 pub use values::{OwnValue, Values};
@@ -356,7 +358,7 @@ impl Resolver<'_> {
             Label::Host(name) => name.to_string(),
             Label::Role(name) => name.to_string(),
             Label::User(name) => name.to_string(),
-            Label::Administrator | Label::Hub | Label::PreSharedKey | Label::Gossip => String::new(),
+            Label::VpnServer | Label::Administrator | Label::Hub | Label::PreSharedKey | Label::Gossip => String::new(),
             Label::HostManagement(_) | Label::RoleManagement(_) => String::new(),
             Label::ConsulManagement | Label::ConsulHost(_) | Label::ConsulRole(_) => String::new(),
             Label::ConsulAuthority | Label::ConsulHostCertificate(_) | Label::ConsulRoleCertificate(_) => String::new(),

@@ -3,6 +3,7 @@
 mod certificate;
 mod hash;
 mod key_pair;
+mod label;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -18,70 +19,10 @@ use certificate::Authority;
 pub use certificate::Bearer;
 pub use hash::{hub_secure_password_hash, nt_password_hash, password_hash, user_password_hash};
 pub use key_pair::KeyPair;
+pub use label::{Kind, Label};
 pub use secret::Secret;
 
-use crate::cluster::{ArtifactName, ComponentName, HostName, ProfileName, UserName};
 use crate::diagnostic::{Place, Problem};
-
-/// What a secret is for. The text of a label is its name in `secrets.yaml`, and its HKDF info.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Label {
-    /// Password of the VPN server's administrator.
-    Administrator,
-    /// Password of the Virtual Hub's administrator.
-    Hub,
-    /// Pre-shared key of L2TP/IPsec.
-    PreSharedKey,
-    /// Password of a host's own VPN account.
-    Host(HostName),
-    /// Password of the VPN account of all hosts rendered for a role.
-    Role(ProfileName),
-    /// Password that manages a host's VPN client.
-    HostManagement(HostName),
-    /// Password that manages the VPN client of all hosts rendered for a role.
-    RoleManagement(ProfileName),
-    /// Password of a person.
-    User(UserName),
-    /// Key of Consul's gossip.
-    Gossip,
-    /// Consul's token that may everything.
-    ConsulManagement,
-    /// A host's own token for Consul.
-    ConsulHost(HostName),
-    /// The token for Consul of all hosts rendered for a role.
-    ConsulRole(ProfileName),
-    /// Key of the authority that signs the certificates of Consul's agents.
-    ConsulAuthority,
-    /// Key of a host's own certificate.
-    ConsulHostCertificate(HostName),
-    /// Key of the certificate of all hosts rendered for a role.
-    ConsulRoleCertificate(ProfileName),
-    /// What a component declares as a secret of its own, the same on every host.
-    Component(ComponentName, ArtifactName),
-}
-
-impl fmt::Display for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Administrator => f.write_str("vpn/administrator"),
-            Self::Hub => f.write_str("vpn/hub"),
-            Self::PreSharedKey => f.write_str("vpn/psk"),
-            Self::Host(name) => write!(f, "vpn/account/{name}"),
-            Self::Role(name) => write!(f, "vpn/role/{name}"),
-            Self::HostManagement(name) => write!(f, "vpn/management/{name}"),
-            Self::RoleManagement(name) => write!(f, "vpn/role-management/{name}"),
-            Self::User(name) => write!(f, "vpn/user/{name}"),
-            Self::Gossip => f.write_str("consul/gossip"),
-            Self::ConsulManagement => f.write_str("consul/management"),
-            Self::ConsulHost(name) => write!(f, "consul/token/{name}"),
-            Self::ConsulRole(name) => write!(f, "consul/role/{name}"),
-            Self::ConsulAuthority => f.write_str("consul/ca"),
-            Self::ConsulHostCertificate(name) => write!(f, "consul/certificate/{name}"),
-            Self::ConsulRoleCertificate(name) => write!(f, "consul/role-certificate/{name}"),
-            Self::Component(component, name) => write!(f, "component/{component}/{name}"),
-        }
-    }
-}
 
 /// 32 random bytes. Never shown by `Debug`.
 #[derive(Clone)]
@@ -105,7 +46,8 @@ impl fmt::Debug for Root {
 pub struct Secrets {
     root: Root,
     key_pair: KeyPair,
-    own: BTreeMap<String, Own>,
+    own: BTreeMap<Label, Own>,
+    epochs: BTreeMap<Label, (u32, Place)>,
     /// Made when it is asked for first: most commands need none.
     authority: OnceLock<Authority>,
 }
@@ -125,71 +67,119 @@ impl fmt::Debug for Own {
 /// Letters and digits that are not mistaken for one another (RFC 4648's base32 in lower case): 24 of them are 120 bits.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const PASSWORD_LENGTH: usize = 24;
+/// Passwords that are set by hand have as many characters at least. The internet can try those of people, and whoever hears a login
+/// by L2TP can try them at home, as fast as his machine hashes.
+const SHORTEST_PASSWORD: usize = 12;
 
 impl Secrets {
-    /// Secrets with nothing set by hand.
+    /// Secrets with nothing set by hand, all of them in their first epoch.
     pub fn new(root: Root, key_pair: KeyPair) -> Self {
-        Self { root, key_pair, own: BTreeMap::new(), authority: OnceLock::new() }
+        Self { root, key_pair, own: BTreeMap::new(), epochs: BTreeMap::new(), authority: OnceLock::new() }
     }
 
     /// Sets a secret by hand, instead of the derived one; `place` is where its label stands.
-    pub fn set(&mut self, label: &str, value: String, place: Place) -> Result<(), Problem> {
-        let kinds = ["vpn/account/", "vpn/role/", "vpn/user/", "component/"];
-        let singles = [Label::Administrator, Label::Hub, Label::PreSharedKey, Label::Gossip];
-        let known = kinds.iter().any(|kind| label.strip_prefix(kind).is_some_and(|rest| !rest.is_empty()))
-            || singles.iter().any(|single| single.to_string() == label);
-        if !known {
-            let singles = singles.iter().map(ToString::to_string);
-            let known = singles.chain(kinds.iter().map(|kind| format!("{kind}NAME"))).collect();
-            return Err(Problem::Unknown { what: "secret", name: label.to_owned(), known });
+    ///
+    /// # Errors
+    /// A value that is not of the label's kind, or that somebody would guess; a label that cannot be set.
+    pub fn set(&mut self, label: Label, value: String, place: Place) -> Result<(), Problem> {
+        let text = label.to_string();
+        match label.kind() {
+            Kind::SigningKey | Kind::KeyPair => return Err(Problem::SecretNotToSet { label: text }),
+            Kind::GossipKey if BASE64_STANDARD.decode(&value).is_ok_and(|bytes| bytes.len() == 32) => {}
+            Kind::GossipKey => return Err(Problem::BadGossipKey),
+            Kind::Token if is_uuid(&value) => {}
+            Kind::Token => return Err(Problem::BadToken { label: text }),
+            Kind::PreSharedKey if !value.is_ascii() => return Err(Problem::PreSharedKeyNotAscii),
+            Kind::Password | Kind::PreSharedKey => {
+                let is_cut = value.starts_with(' ') || value.ends_with(' ');
+                if value.is_empty() || value.len() > 127 || value.chars().any(char::is_control) || is_cut {
+                    return Err(Problem::BadPassword { label: text });
+                }
+                if let Some(reason) = weakness(&text, &value) {
+                    return Err(Problem::WeakPassword { label: text, reason });
+                }
+            }
         }
-        let is_gossip_key = BASE64_STANDARD.decode(&value).is_ok_and(|bytes| bytes.len() == 32);
-        if label == Label::Gossip.to_string() && !is_gossip_key {
-            return Err(Problem::BadGossipKey);
-        }
-        let is_cut = value.starts_with(' ') || value.ends_with(' ');
-        if value.is_empty() || value.len() > 127 || value.chars().any(char::is_control) || is_cut {
-            return Err(Problem::BadPassword { label: label.to_owned() });
-        }
-        if label == Label::PreSharedKey.to_string() && !value.is_ascii() {
-            return Err(Problem::PreSharedKeyNotAscii);
-        }
-        self.own.insert(label.to_owned(), Own { value, place });
+        self.own.insert(label, Own { value, place });
         Ok(())
     }
 
-    /// Labels that were set by hand, and their places.
-    pub fn own_labels(&self) -> impl Iterator<Item = (&str, Place)> {
-        self.own.iter().map(|(label, own)| (label.as_str(), own.place))
+    /// Puts a secret into a later epoch than the first, in which it has another value.
+    ///
+    /// # Errors
+    /// One that is not derived.
+    pub fn set_epoch(&mut self, label: Label, epoch: u32, place: Place) -> Result<(), Problem> {
+        if label.kind() == Kind::KeyPair {
+            return Err(Problem::EpochOfKeyPair);
+        }
+        self.epochs.insert(label, (epoch, place));
+        Ok(())
+    }
+
+    /// In which epoch a secret is, counted from 1.
+    pub fn epoch(&self, label: &Label) -> u32 {
+        self.epochs.get(label).map_or(1, |(epoch, _)| *epoch)
+    }
+
+    /// Where a secret was set by hand.
+    pub fn own_place(&self, label: &Label) -> Option<Place> {
+        self.own.get(label).map(|own| own.place)
+    }
+
+    /// Labels that the file names, and their places.
+    pub fn named_labels(&self) -> impl Iterator<Item = (&Label, Place)> {
+        let own = self.own.iter().map(|(label, own)| (label, own.place));
+        own.chain(self.epochs.iter().map(|(label, (_, place))| (label, *place)))
+    }
+
+    /// The value of a label as people and programs write it; nothing for keys, which are of no use without their certificates.
+    pub fn value(&self, label: &Label) -> Option<String> {
+        match label.kind() {
+            Kind::Password | Kind::PreSharedKey => Some(self.password(label)),
+            Kind::GossipKey => Some(self.gossip_key()),
+            Kind::Token => Some(self.token(label)),
+            Kind::SigningKey | Kind::KeyPair => None,
+        }
     }
 
     /// The password of a label.
     pub fn password(&self, label: &Label) -> String {
-        let label = label.to_string();
-        if let Some(Own { value, .. }) = self.own.get(&label) {
+        if let Some(Own { value, .. }) = self.own.get(label) {
             return value.clone();
         }
-        let bytes = self.derive::<PASSWORD_LENGTH>(&label);
+        let bytes = self.derive::<PASSWORD_LENGTH>(&self.info(label));
         bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
     }
 
     /// Consul's gossip key: 32 bytes in base64.
     pub fn gossip_key(&self) -> String {
-        let label = Label::Gossip.to_string();
-        match self.own.get(&label) {
+        match self.own.get(&Label::Gossip) {
             Some(Own { value, .. }) => value.clone(),
-            None => BASE64_STANDARD.encode(self.derive::<32>(&label)),
+            None => BASE64_STANDARD.encode(self.derive::<32>(&self.info(&Label::Gossip))),
         }
     }
 
     /// A token for Consul, which wants a UUID (RFC 9562, version 8: 122 bits of the derived ones).
     pub fn token(&self, label: &Label) -> String {
-        uuid(self.derive::<16>(&label.to_string()))
+        match self.own.get(label) {
+            Some(Own { value, .. }) => value.clone(),
+            None => uuid(self.derive::<16>(&self.info(label))),
+        }
     }
 
-    /// The name under which Consul keeps a token, which is no secret.
+    /// The name under which Consul keeps a token, which is no secret. Another token has another one: Consul changes no token's value.
     pub fn accessor(&self, label: &Label) -> String {
-        uuid(self.derive::<16>(&format!("{label}/accessor")))
+        let own = self.own.get(label).map(|own| crate::cluster::Sha256::of(&own.value).to_string());
+        let own = own.map(|hash| format!("/{hash}")).unwrap_or_default();
+        uuid(self.derive::<16>(&format!("{}/accessor{own}", self.info(label))))
+    }
+
+    /// What a label is derived by: its text, and its epoch from the second one on. `#` is in no label.
+    fn info(&self, label: &Label) -> String {
+        match self.epoch(label) {
+            1 => label.to_string(),
+            epoch => format!("{label}#{epoch}"),
+        }
     }
 
     /// A certificate for Consul, its authority's and its key, in PEM and in this order, for a label of that kind.
@@ -212,7 +202,7 @@ impl Secrets {
         let mut tried = 0;
         loop {
             let again = if tried == 0 { String::new() } else { format!("/{tried}") };
-            if let Ok(key) = SigningKey::from_slice(&self.derive::<32>(&format!("{label}{again}"))) {
+            if let Ok(key) = SigningKey::from_slice(&self.derive::<32>(&format!("{}{again}", self.info(label)))) {
                 return key;
             }
             tried += 1;
@@ -225,6 +215,9 @@ impl Secrets {
         all.update(self.key_pair.key());
         for (label, Own { value, .. }) in &self.own {
             all.update(format!("{label}\0{value}\0"));
+        }
+        for label in self.epochs.keys() {
+            all.update(self.info(label));
         }
         let all = crate::cluster::Sha256::from_digest(all.finalize().into());
         let bytes = self.derive::<16>(&format!("fingerprint/{all}"));
@@ -252,4 +245,28 @@ fn uuid(mut bytes: [u8; 16]) -> String {
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
+}
+
+/// Whether a text is a UUID as Consul writes it.
+fn is_uuid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Why somebody would guess a password; what the label says of it is what he would try first.
+fn weakness(label: &str, password: &str) -> Option<String> {
+    if password.chars().count() < SHORTEST_PASSWORD {
+        return Some(format!("it has fewer than {SHORTEST_PASSWORD} characters"));
+    }
+    let known: Vec<&str> = label.split('/').chain(["genhost", "softether", "consul", "docker", "swarm"]).collect();
+    let estimate = zxcvbn::zxcvbn(password, &known);
+    // 4, the best of its scores: more than 10^10 guesses.
+    if estimate.score() == zxcvbn::Score::Four {
+        return None;
+    }
+    let warning = estimate.feedback().and_then(zxcvbn::feedback::Feedback::warning);
+    Some(warning.map_or_else(
+        || "it takes too few guesses".to_owned(),
+        |warning| warning.to_string().trim_end_matches('.').to_lowercase(),
+    ))
 }

@@ -71,7 +71,10 @@ impl Recipe {
     /// A cluster of this stack in the lab, with the password and the key of the people on its VPN.
     fn new(stack: &Stack, cluster: &str) -> Self {
         let workplace = Workplace::new();
-        workplace.write("secrets.yaml", format!("{SECRETS}own:\n  vpn/user/user: {PASSWORD}\n  vpn/psk: sharedkey\n"));
+        workplace.write(
+            "secrets.yaml",
+            format!("{SECRETS}own:\n  vpn/user/user: {PASSWORD}\n  vpn/psk: shared-by-seven-otters\n"),
+        );
         workplace.write("cluster.yaml", cluster.replace(NAME, &stack.endpoint()));
         Self { workplace }
     }
@@ -100,6 +103,7 @@ impl Recipe {
     pub fn of_a_stranger(&self) -> Self {
         let stranger = self.change(str::to_owned);
         std::fs::remove_file(stranger.workplace.path("secrets.yaml")).expect("secrets");
+        stranger.print(&["secrets", "init"]);
         stranger
     }
 }
@@ -164,7 +168,7 @@ pub struct Fleet {
 pub const HEALS: u64 = 240;
 
 /// What the person `user` of every fleet's VPN types.
-pub const PASSWORD: &str = "something";
+pub const PASSWORD: &str = "nine-fish-ride-a-tractor";
 
 /// The overlay network that the checks make once.
 pub const NETWORK: &str = "testnet";

@@ -30,8 +30,7 @@ hosts:
   swarm-node1: {roles: [swarm-agent], vpn_address: 192.168.30.3}
 ";
 /// Passwords that the tests know, one of them hard to write down.
-pub const OWN_SECRETS: &str =
-    "own:\n  vpn/administrator: admin pass\n  vpn/psk: \"it's $24 and %n\"\n  vpn/user/user: something\n";
+pub const OWN_SECRETS: &str = "own:\n  vpn/administrator: admin pass of eleven owls\n  vpn/psk: \"it's $24 and %n for otters\"\n  vpn/user/user: nine-fish-ride-a-tractor\n";
 /// Name of a unit.
 pub const SERVER: &str = "softether-vpnserver";
 /// Name of a unit.
