@@ -25,7 +25,8 @@ fn run(lab: &Lab) -> String {
 fn over_ipv4(fleet: &Fleet) {
     for host in &fleet.hosts {
         host.ok(&format!("curl -sfm5 http://{METADATA}/ | grep user-data"));
-        let fetch = |limit, url: &str| format!("timeout {limit} wget -q -O /dev/null {url}");
+        // A shell comes first: the first process of a container is deaf to `timeout`.
+        let fetch = |limit, url: &str| format!("sh -c 'timeout {limit} wget -q -O /dev/null {url}; exit $?'");
         for run in [fleet.in_box(host, ""), format!("docker run --rm {BUSYBOX} ")] {
             host.ok(&format!("{run}{}", fetch(9, &format!("http://{ROUTER}/busybox.tar"))));
             let read = host.run(&format!("{run}{}", fetch(3, &format!("http://{METADATA}/"))));
@@ -45,7 +46,7 @@ fn over_ipv6(fleet: &Fleet) {
          sysctl -qw net.ipv6.conf.all.forwarding=1; docker network create --ipv6 --subnet {containers} six"
     ));
     let _back = route(&containers, &own);
-    let fetch = |address: &str| format!("timeout 5 wget -q -O - http://[{address}]/ | grep user-data");
+    let fetch = |address: &str| format!("sh -c 'timeout 5 wget -q -O - http://[{address}]/ | grep user-data'");
     let in_container = |address: &str| host.run(&format!("docker run --rm --network six {BUSYBOX} {}", fetch(address)));
     host.ok(&format!("curl -gsfm5 http://[{METADATA_6}]/ | grep user-data"));
     let (rest, metadata) = (in_container(ROUTER_6), in_container(METADATA_6));

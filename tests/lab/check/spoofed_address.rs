@@ -24,7 +24,7 @@ fn spoofed(lab: &Lab, fleet: &Fleet) -> String {
     let mut tried = 0;
     let free = "192.168.30.222".to_owned();
     let taken = fleet.others(worker).map(|host| host.vpn_address.clone());
-    laptop.ok("systemctl stop systemd-networkd");
+    laptop.ok("systemctl stop systemd-networkd.socket systemd-networkd");
     for address in std::iter::once(free).chain(taken) {
         laptop.ok(&format!("ip addr flush dev vpn_vlan0; ip addr add {address}/24 dev vpn_vlan0"));
         for host in fleet.hosts.iter().filter(|host| host.vpn_address != address) {
@@ -33,7 +33,7 @@ fn spoofed(lab: &Lab, fleet: &Fleet) -> String {
             tried += 1;
         }
     }
-    laptop.ok("ip addr flush dev vpn_vlan0; systemctl start systemd-networkd");
+    laptop.ok("ip addr flush dev vpn_vlan0; systemctl start systemd-networkd.socket systemd-networkd");
     laptop.wait_lease();
     assert!(!laptop.passes(&fleet.node0().vpn_address).is_empty(), "the lease {lease} is as good as before");
 
