@@ -14,6 +14,7 @@ use super::fleet::Fleet;
 use super::output::{self, Readers};
 use super::session::{Session, lock_path};
 use super::store::{Store, Wanted, bar, hash_of};
+use super::target::Target;
 use crate::cluster::{Arch, Sha256};
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::emit::disk::{ARCHITECTURE, Seed};
@@ -66,7 +67,7 @@ fn disk(
     format: Format,
 ) -> Result<(), Diagnostic> {
     // Through a link, which stays one.
-    let output = std::fs::canonicalize(&arguments.output).unwrap_or_else(|_| arguments.output.clone());
+    let output = Target::of(&arguments.output)?.path().to_owned();
     if std::fs::metadata(&output).is_ok_and(|there| !there.is_file()) {
         let path = arguments.output.display().to_string();
         return Err(Problem::Unwritable { path, reason: "it is there and no file".to_owned() }.into());

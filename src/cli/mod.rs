@@ -19,6 +19,7 @@ mod report;
 mod session;
 mod show;
 mod store;
+mod target;
 mod terraform;
 mod vagrant;
 mod verify;

@@ -13,6 +13,7 @@ use ureq::http::Response;
 use ureq::typestate::WithoutBody;
 use ureq::{RequestBuilder, ResponseExt as _};
 
+use super::target::Target;
 use crate::cluster::{Sha256, Url};
 use crate::diagnostic::Problem;
 
@@ -68,7 +69,7 @@ impl Store {
     /// It cannot be made or written to.
     pub fn open(folder: &Path) -> Result<Self, Problem> {
         let error = |error: std::io::Error| unwritable(folder, &error);
-        std::fs::create_dir_all(folder).map_err(error)?;
+        let folder = &Target::make_folder(folder)?;
         let lock = File::open(folder).map_err(error)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             eprintln!("waiting for another genhost that fetches into `{}`", folder.display());
