@@ -12,6 +12,7 @@ use super::Outcome;
 use super::arguments::{Image, ImageFormat, Input};
 use super::fleet::Fleet;
 use super::output::{self, Readers};
+use super::report;
 use super::session::{Session, lock_path};
 use super::store::{Store, Wanted, bar, hash_of};
 use super::target::Target;
@@ -124,10 +125,10 @@ fn disk(
     // Everything is there, and nobody else has to wait any longer.
     drop(store);
     let second = arguments.check.then(|| Second::begin(session, arguments, &output)).transpose()?;
-    let disk = build(&recipe, &output, &|line| eprintln!("{line}"))?;
+    let disk = build(&recipe, &output, &report::line)?;
     if let Some(second) = second {
         let sha256 = second.compare(disk.path())?;
-        eprintln!("built twice, the same: sha256 {sha256}");
+        report::line(&format!("built twice, the same: sha256 {sha256}"));
     }
     let packages: Vec<sbom::Package> = locked
         .packages

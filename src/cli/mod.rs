@@ -26,8 +26,6 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::diagnostic::Diagnostic;
 use arguments::{Arguments, Command};
 use session::Session;
@@ -39,7 +37,10 @@ const WRONG: u8 = 1;
 ///
 /// Exit code 0: fine; 1: the input is wrong; 2: the command line is.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::read() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let mut session = Session::new();
     let outcome = match &arguments.command {
         None => show::host(&mut session, &arguments.render),

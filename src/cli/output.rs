@@ -11,6 +11,7 @@ use rand_core::{OsRng, RngCore};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::Errno;
 
+use super::report::visible;
 use super::target::Target;
 use crate::diagnostic::Problem;
 
@@ -32,6 +33,11 @@ pub fn to_stdout(bytes: &[u8]) -> Result<(), Problem> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes a text for people to standard output, with nothing in it that steers their terminal.
+pub fn text_to_stdout(text: &str) -> Result<(), Problem> {
+    to_stdout(visible(text).as_bytes())
 }
 
 /// Puts a file in the place of what is there; `-` is standard output.

@@ -13,6 +13,7 @@ use ureq::http::Response;
 use ureq::typestate::WithoutBody;
 use ureq::{RequestBuilder, ResponseExt as _};
 
+use super::report;
 use super::target::Target;
 use crate::cluster::{Sha256, Url};
 use crate::diagnostic::Problem;
@@ -72,7 +73,7 @@ impl Store {
         let folder = &Target::make_folder(folder)?;
         let lock = File::open(folder).map_err(error)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            eprintln!("waiting for another genhost that fetches into `{}`", folder.display());
+            report::line(&format!("waiting for another genhost that fetches into `{}`", folder.display()));
             flock(&lock, FlockOperation::LockExclusive).map_err(|errno| error(errno.into()))?;
         }
         let agent = ureq::Agent::config_builder()
@@ -151,7 +152,7 @@ impl Store {
         }
         let bar = bar(Some(missing.iter().map(|file| file.size).sum()));
         for file in missing {
-            bar.set_message(file.what.clone());
+            bar.set_message(report::visible(&file.what));
             self.fetch(&file.what, file.sha256, std::slice::from_ref(file.url), &bar)?;
         }
         bar.finish_and_clear();
