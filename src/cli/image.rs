@@ -101,7 +101,8 @@ fn disk(
     let mut fetched = Vec::new();
     for (name, artifact) in &tree.artifacts {
         let Some(pin) = pin_of(artifact) else { continue };
-        store.fetch(&format!("{name} {}", artifact.version), &pin.sha256, &pin.urls, &bar(None))?;
+        let title = format!("{name} {}", artifact.version);
+        store.fetch(&title, &pin.sha256, lock.size(&pin.sha256), &pin.urls, &bar(None))?;
         artifacts.insert(pin.sha256.clone(), store.path(&pin.sha256));
         fetched.extend(pin.urls.first().map(|url| sbom::Artifact {
             name: name.to_string(),

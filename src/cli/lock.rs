@@ -303,7 +303,8 @@ impl Locking<'_> {
                 Some(file) => file.size,
                 None => {
                     report::line(&format!("{title}: fetching"));
-                    self.store.fetch(&title, &pin.sha256, &pin.urls, &bar(None))?;
+                    let size = self.old.size(&pin.sha256);
+                    self.store.fetch(&title, &pin.sha256, size, &pin.urls, &bar(None))?;
                     self.store.size(&pin.sha256)?
                 }
             };
@@ -482,7 +483,7 @@ impl Locking<'_> {
                 Some(signed) => {
                     report::line(&format!("{title}: asking for its signed hash"));
                     let sha256 = signed_hash(&self.store, signed, version, &urls)?;
-                    self.store.fetch(&title, &sha256, &urls, &bar(None))?;
+                    self.store.fetch(&title, &sha256, self.old.size(&sha256), &urls, &bar(None))?;
                     sha256
                 }
                 None => {

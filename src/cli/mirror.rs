@@ -29,9 +29,10 @@ pub fn run(session: &mut Session, arguments: &Mirror) -> Outcome {
             );
         }
     }
+    let lock = session.lock(&arguments.input).map_err(|fault| vec![fault])?;
     let store = Store::open(&arguments.output).map_err(one)?;
     for (title, pin) in wanted.values() {
-        match store.fetch(title, &pin.sha256, &pin.urls, &bar(None)).map_err(one)? {
+        match store.fetch(title, &pin.sha256, lock.size(&pin.sha256), &pin.urls, &bar(None)).map_err(one)? {
             Fetched::Before => report::line(&format!("{title}: there")),
             Fetched::Now => report::line(&format!("{title}: fetched, {} bytes", store.size(&pin.sha256).map_err(one)?)),
         }
