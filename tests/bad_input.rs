@@ -183,6 +183,10 @@ fn what_only_looks_like_a_mistake_works() {
         "genhost --host node2 --secrets <(cat secrets.yaml)",
         "genhost --host node2 -o /dev/stdout | cat",
         "genhost --host node2 -o out && genhost --host node2 -o out && cat out",
+        "genhost --host node2 -o >(cat) && wait $!",
+        "ln -s there link && genhost --host node2 -o link && test -L link && genhost --host node2 -o link && cat there",
+        "mkdir -p deep && ln -s deep way && genhost --host node2 -o way/../way/out && cat deep/out",
+        "mkfifo pipe && { cat pipe & genhost --host node2 -o pipe && wait; }",
     ] {
         let path = Path::new(env!("CARGO_BIN_EXE_genhost")).parent().expect("a folder").display();
         let path = format!("PATH={path}:/usr/bin:/bin");
@@ -191,4 +195,90 @@ fn what_only_looks_like_a_mistake_works() {
         assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(String::from_utf8_lossy(&output.stdout), plain, "{shell}");
     }
+}
+
+/// A workplace whose folder `shared` is for everybody, as /tmp is, and what is in it made by the user nobody.
+fn shared(mode: &str, plant: &str) -> Workplace {
+    let workplace = Workplace::new();
+    workplace.write("cluster.yaml", CLUSTER);
+    let script = format!(
+        "chmod 755 .; mkdir stolen; chmod 777 stolen; mkdir shared; chown root:nogroup shared; chmod {mode} shared; cd shared
+         setpriv --reuid nobody --regid nogroup --clear-groups sh -euc '{plant}'"
+    );
+    let output = Command::new("sh").args(["-euc", &script]).current_dir(&workplace).output().expect("sh");
+    assert!(output.status.success(), "{plant}: {}", String::from_utf8_lossy(&output.stderr));
+    workplace
+}
+
+#[test]
+fn what_another_user_has_put_in_the_way_gets_no_output() {
+    for (mode, plant) in [
+        ("1777", "ln -s ../stolen/out out"),
+        ("777", "ln -s ../stolen/out out"),
+        ("775", "ln -s ../stolen/out out"),
+        ("1777", "mkfifo out"),
+        ("775", "mkfifo out"),
+        ("1777", "mkdir out"),
+        ("1777", "mkdir out; ln -s ../../stolen/out out/out"),
+        ("1777", "ln -s ../stolen hop; ln -s hop/out out"),
+    ] {
+        let workplace = shared(mode, plant);
+        let before = files(&workplace);
+        for arguments in [
+            &["--host", "node0", "-o", "shared/out"][..],
+            &["image", "--host", "node0", "--format", "seed", "-o", "shared/out"],
+            &["image", "--host", "node0", "--format", "dir", "-o", "shared/out"],
+            &["image", "--host", "node0", "--format", "raw", "-o", "shared/out"],
+            &["vagrant", "--all", "-o", "shared/out"],
+            &["graph", "-o", "shared/out"],
+            &["build", "-o", "shared/out"],
+            &["build", "-o", "shared/out/result"],
+            &["terraform", "-o", "shared/out", "--set", "hosts.node1.platform=hetzner"],
+            &["mirror", "shared/out"],
+        ] {
+            let output = Command::new("timeout")
+                .arg("20")
+                .arg(env!("CARGO_BIN_EXE_genhost"))
+                .args(arguments)
+                .env("XDG_CACHE_HOME", workplace.path("cache"))
+                .current_dir(&workplace)
+                .output()
+                .expect("timeout");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{plant}: {arguments:?}: {said}");
+            assert!(said.contains("another user (uid 65534)"), "{plant}: {arguments:?}: {said}");
+            assert_eq!(changes(&before, &files(&workplace)), Vec::<String>::new(), "{plant}: {arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn a_shared_folder_takes_an_output_where_nothing_is_in_the_way() {
+    let workplace = shared("1777", "echo old >mine");
+    let say = |shell: &str| {
+        let path = Path::new(env!("CARGO_BIN_EXE_genhost")).parent().expect("a folder").display();
+        let output = Command::new("env")
+            .args([&format!("PATH={path}:/usr/bin:/bin"), "bash", "-euc", shell])
+            .current_dir(&workplace)
+            .output()
+            .expect("bash");
+        assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    say("umask 0; genhost --host node0 -o shared/new; genhost build -o shared/result");
+    assert_eq!(say("stat -c '%a %U' shared/new shared/result"), "600 root\n700 root\n");
+    // Nobody does not get what root has written, nor through a pipe or a link of root's; its own it replaces.
+    say("mkfifo shared/pipe; ln -s ../stolen/followed shared/link; cp secrets.yaml theirs; chown nobody theirs
+         export PATH; g() { timeout 20 setpriv --reuid nobody --clear-groups genhost --secrets theirs --host node0 -o \"$@\"; }
+         g shared/mine; g shared/link; ! g shared/new 2>/dev/null");
+    assert_eq!(say("stat -c '%a %U' shared/mine stolen/followed shared/new"), "600 nobody\n600 nobody\n600 root\n");
+    // What nobody holds open is not what root writes.
+    let shared = shared("775", "echo old >out; chmod 666 out");
+    let output = Command::new("bash")
+        .args(["-euc", "exec 9<>shared/out; \"$0\" --host node0 -o shared/out; cat <&9; stat -c '%a %U' shared/out"])
+        .arg(env!("CARGO_BIN_EXE_genhost"))
+        .current_dir(&shared)
+        .output()
+        .expect("bash");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "old\n600 root\n");
 }

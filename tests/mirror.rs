@@ -4,6 +4,8 @@ mod fixture;
 
 use fixture::server::Server;
 use fixture::{Ran, Workplace};
+use genhost::cluster::{Arch, ArtifactName, Sha256, Url, Version};
+use genhost::lock::{Lock, LockedFile};
 use genhost::result::sha256;
 use serde_json::Value;
 
@@ -105,6 +107,36 @@ fn a_server_that_lies_is_told_with_both_hashes_and_leaves_nothing() {
     let left =
         std::fs::read_dir(this.workplace.path("mirror")).expect("a folder").map(|entry| entry.expect("an entry"));
     assert!(left.into_iter().all(|entry| entry.file_name().to_string_lossy() == sha256(&this.image)));
+}
+
+/// A lock with the size of Consul's file in it.
+fn lock(this: &Mirrored) -> String {
+    let file = LockedFile {
+        sha256: Sha256::new(&sha256(&this.consul)).expect("a hash"),
+        size: this.consul.len() as u64,
+        urls: vec![Url::new("https://releases.example.com/consul.zip").expect("a url")],
+    };
+    let mut lock = Lock::default();
+    let versions = lock.artifacts.entry(ArtifactName::new("consul").expect("a name")).or_default();
+    let files = versions.entry(Version::new("1.22.7").expect("a version")).or_default();
+    files.insert(Arch::new("amd64").expect("an architecture"), file);
+    lock.text().expect("a lock")
+}
+
+#[test]
+fn a_server_that_never_ends_is_left_for_the_next_one() {
+    let this = mirrored(&["endless/consul.zip", "consul.zip"]);
+    this.workplace.write("genhost.lock", lock(&this));
+    this.fill().stdout_of_success();
+    this.holds(&[&this.consul, &this.image]);
+    let alone = mirrored(&["endless/consul.zip"]);
+    alone.workplace.write("genhost.lock", lock(&alone));
+    let ran = alone.fill();
+    assert_eq!(ran.code(), Some(1));
+    let told = format!("it is longer than {} bytes", alone.consul.len());
+    assert!(ran.stderr().contains(&told), "{}", ran.stderr());
+    let part = alone.workplace.path(&format!("mirror/.{}.part", sha256(&alone.consul)));
+    assert_eq!(std::fs::metadata(part).expect("a file").len(), 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod fixture;
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use fixture::Workplace;
@@ -260,4 +260,33 @@ fn a_host_is_shown_whole_and_file_by_file() {
         assert!(whole.contains(&format!(" {path}\n")), "{path}");
         assert_eq!(show(&[path]).stdout_of_success(), file["content"]["text"].as_str().expect("text"), "{path}");
     }
+}
+
+#[test]
+fn what_is_shown_to_people_steers_no_terminal() {
+    let workplace = workplace();
+    let escapes = "a\u{1b}]0;b\u{7}c\u{9b}31md\u{202e}e\u{2066}f";
+    let signs = "a␛]0;b␇c\u{fffd}31md\u{fffd}e\u{fffd}f";
+    workplace.write("templates/motd/component.yaml", "summary: Message\nfiles:\n- {path: /etc/motd, template: motd}\n");
+    let more = ["--templates", "templates", "--set", "components=[motd]"];
+    workplace.write("templates/motd/motd", "{# values: #}\nhello\n");
+    build(&workplace, &more);
+    workplace.write("templates/motd/motd", format!("{{# values: #}}\n{escapes}\n"));
+    let changed = workplace.genhost([&["diff"], &ENDPOINT[..], &more].concat());
+    let told = String::from_utf8_lossy(&changed.0.stdout).into_owned();
+    assert!(told.contains(&format!("+{signs}\n")) && !told.contains(escapes), "{told:?}");
+    // A program gets the very bytes.
+    let json = workplace.genhost([&["diff", "--format", "json"], &ENDPOINT[..], &more].concat());
+    let json: Value = serde_json::from_slice(&json.0.stdout).expect("JSON");
+    let exact = |value: &Value| value.to_string().contains(&Value::from(escapes).to_string().replace('"', ""));
+    assert!(exact(&json), "{json}");
+    let show = [&["show", "swarm-node0", "/etc/motd"], &ENDPOINT[..], &more].concat();
+    assert_eq!(workplace.genhost(&show).stdout_of_success(), format!("{escapes}\n"));
+    // At a terminal, of which `script` makes one
+    let line = format!("{} {}", env!("CARGO_BIN_EXE_genhost"), show.join(" "));
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).current_dir(&workplace).stdin(Stdio::null());
+    let shown = script.output().expect("script");
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains(signs) && !shown.contains(escapes), "{shown:?}");
 }

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fixture::pace::Pace;
+use fixture::root::in_root;
 use fixture::{SECRETS, Workplace, need, softether_source};
 use host::{CLIENT, CLUSTER, Host, OWN_SECRETS, Rendered, SERVER, management, said};
 use serde_json::Value;
@@ -508,6 +509,36 @@ fn a_server_that_comes_late_is_waited_for() {
     let output = fetching.wait_with_output().expect("a fetch");
     assert!(output.status.success(), "{}", said(&output));
     host.ok("cmp /mnt/*.orig.tar.xz /opt/genhost/softether_source/archive");
+}
+
+/// With every release's own curl. The bounds are lower here, since the real ones take 4 GiB and a minute.
+#[test]
+fn a_download_without_an_end_or_without_progress_is_given_up() {
+    let workplace = Workplace::new();
+    let program = Rendered::from_source(|cluster| cluster).text("/usr/lib/genhost/artifact").to_owned();
+    let lowered = program.replace("ulimit -f 8388608\n", "ulimit -f 64\n").replace("-y60 ", "-y2 ");
+    assert_eq!(program.len() - lowered.len(), 6, "{program}");
+    workplace.write("artifact", lowered.replace("$(seq 12)", "1").replace("sleep 10", ":"));
+    workplace.write("server.py", include_str!("fixture/server.py"));
+    let script = "mkdir -p /srv /etc/genhost/artifacts; head -c 9999 /dev/zero >/srv/file
+        python3 /server.py /srv >/port 2>/dev/null & until [ -s /port ]; do sleep 0.1; done
+        for way in endless stalling; do
+          echo \"all $(printf %064d 0) http://127.0.0.1:$(head -n 1 /port)/$way/file\" >/etc/genhost/artifacts/file
+          ! timeout 30 sh /artifact file 2>said || exit 1
+          sed -i 's/:[0-9][0-9]*//' said; tail -n 1 said
+        done
+        find /opt/genhost/store -mindepth 1";
+    for root in ["bullseye", "bookworm", "trixie"] {
+        let output = in_root(root, workplace.as_ref(), "cp artifact server.py disk/root/", script);
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            told,
+            "genhost: artifact file: http://127.0.0.1/endless/file is over 4 GiB\n\
+             genhost: artifact file: cannot fetch http://127.0.0.1/stalling/file\n",
+            "{root}: {}",
+            said(&output)
+        );
+    }
 }
 
 #[test]

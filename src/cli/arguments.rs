@@ -1,9 +1,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, Styles, TypedValueParser};
+use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::WRONG;
+use super::report::{line, visible};
 use crate::cluster::{Arch, ArtifactName, HostName, ProfileName, Url};
 use crate::emit::FORMATS;
 
@@ -15,6 +18,25 @@ pub struct Arguments {
     pub command: Option<Command>,
     #[command(flatten)]
     pub render: Render,
+}
+
+impl Arguments {
+    /// Reads the command line, or prints what is wrong with it or the help that was asked for.
+    pub fn read() -> Result<Self, ExitCode> {
+        // clap repeats what it was given as it is, between colours of its own.
+        let is_plain =
+            std::env::args_os().all(|argument| visible(&argument.to_string_lossy()) == argument.to_string_lossy());
+        let command = if is_plain { Self::command() } else { Self::command().styles(Styles::plain()) };
+        command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
+            if is_plain {
+                // Nobody is left to tell when stderr is closed.
+                let _ = error.print();
+            } else {
+                line(error.render().ansi().to_string().trim_end());
+            }
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG))
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]

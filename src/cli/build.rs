@@ -14,6 +14,7 @@ use super::arguments::{Build, Input};
 use super::compare::{compare, files};
 use super::fleet::Fleet;
 use super::session::{Session, lock_path};
+use super::target::Target;
 use crate::cluster::{Cluster, ProfileName};
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, Sources};
 use crate::load::Catalogue;
@@ -166,7 +167,7 @@ impl Stage {
             reason: error.to_string(),
         };
         // Through a link, which stays one.
-        let target = std::fs::canonicalize(asked).unwrap_or_else(|_| asked.to_owned());
+        let target = Target::of(asked)?.path().to_owned();
         if target.symlink_metadata().is_ok() {
             spare(asked, &target).map_err(|e| error(asked, e))??;
         }

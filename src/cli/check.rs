@@ -93,7 +93,7 @@ pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
     match arguments.format {
         CheckFormat::Text => {
             let lines = lines.iter().map(text).chain(quorums.iter().map(quorum_text));
-            output::to_stdout(lines.collect::<String>().as_bytes()).map_err(|e| vec![e.into()])?;
+            output::text_to_stdout(&lines.collect::<String>()).map_err(|e| vec![e.into()])?;
             report::to_stderr(&session.sources, &faults);
         }
         CheckFormat::Json => {

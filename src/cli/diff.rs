@@ -63,15 +63,15 @@ pub fn run(session: &mut Session, arguments: &Diff) -> Outcome {
         tell(folder, None).map_err(one)?;
     }
     changed.sort_by(|a, b| a.host.cmp(&b.host));
-    let text = match arguments.format {
-        DiffFormat::Text => changed.iter().map(text).collect::<String>(),
+    match arguments.format {
+        DiffFormat::Text => output::text_to_stdout(&changed.iter().map(text).collect::<String>()),
         DiffFormat::Json => {
             let json = serde_json::to_value(&changed);
-            json.map(|value| format!("{value:#}\n"))
-                .map_err(|error| one(Problem::Emit { format: "json", reason: error.to_string() }))?
+            let json = json.map_err(|error| one(Problem::Emit { format: "json", reason: error.to_string() }))?;
+            output::to_stdout(format!("{json:#}\n").as_bytes())
         }
-    };
-    output::to_stdout(text.as_bytes()).map_err(one)?;
+    }
+    .map_err(one)?;
     // What differs was told already.
     if changed.is_empty() { Ok(()) } else { Err(Vec::new()) }
 }

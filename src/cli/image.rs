@@ -12,8 +12,10 @@ use super::Outcome;
 use super::arguments::{Image, ImageFormat, Input};
 use super::fleet::Fleet;
 use super::output::{self, Readers};
+use super::report;
 use super::session::{Session, lock_path};
 use super::store::{Store, Wanted, bar, hash_of};
+use super::target::Target;
 use crate::cluster::{Arch, Sha256};
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::emit::disk::{ARCHITECTURE, Seed};
@@ -66,7 +68,7 @@ fn disk(
     format: Format,
 ) -> Result<(), Diagnostic> {
     // Through a link, which stays one.
-    let output = std::fs::canonicalize(&arguments.output).unwrap_or_else(|_| arguments.output.clone());
+    let output = Target::of(&arguments.output)?.path().to_owned();
     if std::fs::metadata(&output).is_ok_and(|there| !there.is_file()) {
         let path = arguments.output.display().to_string();
         return Err(Problem::Unwritable { path, reason: "it is there and no file".to_owned() }.into());
@@ -99,7 +101,8 @@ fn disk(
     let mut fetched = Vec::new();
     for (name, artifact) in &tree.artifacts {
         let Some(pin) = pin_of(artifact) else { continue };
-        store.fetch(&format!("{name} {}", artifact.version), &pin.sha256, &pin.urls, &bar(None))?;
+        let title = format!("{name} {}", artifact.version);
+        store.fetch(&title, &pin.sha256, lock.size(&pin.sha256), &pin.urls, &bar(None))?;
         artifacts.insert(pin.sha256.clone(), store.path(&pin.sha256));
         fetched.extend(pin.urls.first().map(|url| sbom::Artifact {
             name: name.to_string(),
@@ -123,10 +126,10 @@ fn disk(
     // Everything is there, and nobody else has to wait any longer.
     drop(store);
     let second = arguments.check.then(|| Second::begin(session, arguments, &output)).transpose()?;
-    let disk = build(&recipe, &output, &|line| eprintln!("{line}"))?;
+    let disk = build(&recipe, &output, &report::line)?;
     if let Some(second) = second {
         let sha256 = second.compare(disk.path())?;
-        eprintln!("built twice, the same: sha256 {sha256}");
+        report::line(&format!("built twice, the same: sha256 {sha256}"));
     }
     let packages: Vec<sbom::Package> = locked
         .packages

@@ -11,6 +11,7 @@ use super::build::{Item, items};
 use super::gpg;
 use super::output::{self, Readers};
 use super::registry;
+use super::report;
 use super::session::{Session, lock_path};
 use super::store::{Store, bar};
 use crate::cluster::{Arch, ArtifactName, Cluster, ImageDigest, Sha256, SystemName, Url, Version};
@@ -54,14 +55,14 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let new = locking.run().map_err(|fault| vec![fault])?;
     let text = new.text().map_err(one)?;
     if new == old && !is_new {
-        eprintln!("`{}` pins everything already", path.display());
+        report::line(&format!("`{}` pins everything already", path.display()));
         return Ok(());
     }
     output::replace(&path, text.as_bytes(), Readers::Everyone).map_err(one)?;
     let files: usize = new.artifacts.values().flat_map(BTreeMap::values).map(BTreeMap::len).sum();
     let images: usize = new.images.values().map(BTreeMap::len).sum();
     let packages: usize = new.systems.values().flat_map(BTreeMap::values).map(|system| system.packages.len()).sum();
-    eprintln!("`{}` pins {files} files, {images} images and {packages} packages", path.display());
+    report::line(&format!("`{}` pins {files} files, {images} images and {packages} packages", path.display()));
     Ok(())
 }
 
@@ -301,8 +302,9 @@ impl Locking<'_> {
             let size = match known {
                 Some(file) => file.size,
                 None => {
-                    eprintln!("{title}: fetching");
-                    self.store.fetch(&title, &pin.sha256, &pin.urls, &bar(None))?;
+                    report::line(&format!("{title}: fetching"));
+                    let size = self.old.size(&pin.sha256);
+                    self.store.fetch(&title, &pin.sha256, size, &pin.urls, &bar(None))?;
                     self.store.size(&pin.sha256)?
                 }
             };
@@ -319,7 +321,7 @@ impl Locking<'_> {
             lock.systems.insert(name.clone(), kept.map(|(arch, system)| (arch.clone(), system.clone())).collect());
         }
         for (name, arch, sources, asked) in questions {
-            eprintln!("packages of {name} {arch}: asking apt");
+            report::line(&format!("packages of {name} {arch}: asking apt"));
             let closure = apt::closure(&arch, &sources, asked)?;
             lock.systems.entry(name.clone()).or_default().insert(arch, closure);
         }
@@ -450,7 +452,7 @@ impl Locking<'_> {
     fn pin_image(&mut self, fault: &Diagnostic, name: &ArtifactName, version: &Version) -> Result<()> {
         let stack = self.catalogue.stacks.get(&self.cluster.stack.value);
         let Some(image) = stack.and_then(|stack| stack.value.images.get(name)) else { return Err(fault.clone()) };
-        eprintln!("{name} {version}: nobody knows its digest, so what its registry has now is pinned");
+        report::line(&format!("{name} {version}: nobody knows its digest, so what its registry has now is pinned"));
         let digest = registry::digest(&self.store, &image.name, version);
         let digest = digest.map_err(|problem| Diagnostic { problem, ..fault.clone() })?;
         self.kept.images.entry(name.clone()).or_default().insert(version.clone(), digest);
@@ -479,13 +481,13 @@ impl Locking<'_> {
             let title = format!("{name} {version} {arch}", name = name.value);
             let sha256 = match &profile.signed {
                 Some(signed) => {
-                    eprintln!("{title}: asking for its signed hash");
+                    report::line(&format!("{title}: asking for its signed hash"));
                     let sha256 = signed_hash(&self.store, signed, version, &urls)?;
-                    self.store.fetch(&title, &sha256, &urls, &bar(None))?;
+                    self.store.fetch(&title, &sha256, self.old.size(&sha256), &urls, &bar(None))?;
                     sha256
                 }
                 None => {
-                    eprintln!("{title}: nobody knows its hash, so what is there now is pinned");
+                    report::line(&format!("{title}: nobody knows its hash, so what is there now is pinned"));
                     let pinned = self.store.pin(&title, &urls, &bar(None));
                     pinned.map_err(|problem| Diagnostic::at(place, problem))?
                 }

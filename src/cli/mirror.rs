@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Outcome;
 use super::arguments::Mirror;
 use super::build::items;
+use super::report;
 use super::session::Session;
 use super::store::{Fetched, Store, bar};
 use crate::diagnostic::{Diagnostic, Problem};
@@ -28,11 +29,12 @@ pub fn run(session: &mut Session, arguments: &Mirror) -> Outcome {
             );
         }
     }
+    let lock = session.lock(&arguments.input).map_err(|fault| vec![fault])?;
     let store = Store::open(&arguments.output).map_err(one)?;
     for (title, pin) in wanted.values() {
-        match store.fetch(title, &pin.sha256, &pin.urls, &bar(None)).map_err(one)? {
-            Fetched::Before => eprintln!("{title}: there"),
-            Fetched::Now => eprintln!("{title}: fetched, {} bytes", store.size(&pin.sha256).map_err(one)?),
+        match store.fetch(title, &pin.sha256, lock.size(&pin.sha256), &pin.urls, &bar(None)).map_err(one)? {
+            Fetched::Before => report::line(&format!("{title}: there")),
+            Fetched::Now => report::line(&format!("{title}: fetched, {} bytes", store.size(&pin.sha256).map_err(one)?)),
         }
     }
     Ok(())

@@ -20,13 +20,12 @@ mod secrets;
 mod session;
 mod show;
 mod store;
+mod target;
 mod terraform;
 mod vagrant;
 mod verify;
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use crate::diagnostic::Diagnostic;
 use arguments::{Arguments, Command};
@@ -39,7 +38,10 @@ const WRONG: u8 = 1;
 ///
 /// Exit code 0: fine; 1: the input is wrong; 2: the command line is.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::read() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let mut session = Session::new();
     let outcome = match &arguments.command {
         None => show::host(&mut session, &arguments.render),

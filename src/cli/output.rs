@@ -2,11 +2,17 @@
 
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Write};
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use rand_core::{OsRng, RngCore};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
+use rustix::io::Errno;
 
+use super::report::visible;
+use super::target::Target;
 use crate::diagnostic::Problem;
 
 /// Who may read a new file.
@@ -29,6 +35,11 @@ pub fn to_stdout(bytes: &[u8]) -> Result<(), Problem> {
     }
 }
 
+/// Writes a text for people to standard output, with nothing in it that steers their terminal.
+pub fn text_to_stdout(text: &str) -> Result<(), Problem> {
+    to_stdout(visible(text).as_bytes())
+}
+
 /// Puts a file in the place of what is there; `-` is standard output.
 pub fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
     if path.as_os_str() == "-" { to_stdout(bytes) } else { replace(path, bytes, readers) }
@@ -40,7 +51,7 @@ pub fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem>
 /// What is there has a file in it that is not `known`, or is no folder.
 pub fn replace_folder(path: &Path, files: &[(&str, Vec<u8>)], known: &[&str], readers: Readers) -> Result<(), Problem> {
     let error = |error: std::io::Error| unwritable(path, &error);
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let target = Target::of(path)?.path().to_owned();
     let there = target.symlink_metadata().is_ok();
     if there {
         for entry in std::fs::read_dir(&target).map_err(error)? {
@@ -60,53 +71,91 @@ pub fn replace_folder(path: &Path, files: &[(&str, Vec<u8>)], known: &[&str], re
     }
     if there {
         // The kernel swaps the two in one step; what was there goes with the staging folder.
-        let flags = rustix::fs::RenameFlags::EXCHANGE;
-        rustix::fs::renameat_with(rustix::fs::CWD, staged.path(), rustix::fs::CWD, &target, flags)
-            .map_err(|errno| error(errno.into()))
+        renameat_with(CWD, staged.path(), CWD, &target, RenameFlags::EXCHANGE).map_err(|errno| error(errno.into()))
     } else {
         std::fs::rename(staged.path(), &target).map_err(error)
     }
 }
 
-/// Puts a file in the place of what is there, or leaves that as it was.
+/// Puts a file in the place of what is there, or leaves that as it was. A link stays one.
+///
+/// # Errors
+/// It cannot be written, or another user has put something in the way.
 pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
     let error = |error: std::io::Error| unwritable(path, &error);
-    let is_special = std::fs::metadata(path).is_ok_and(|file| !file.is_file() && !file.is_dir());
-    if is_special {
-        // A pipe or a device, such as /dev/stdout, cannot be renamed over.
-        return File::options().write(true).open(path).and_then(|mut file| file.write_all(bytes)).map_err(error);
+    let target = Target::of(path)?;
+    if target.is_folder() || path.as_os_str().as_bytes().ends_with(b"/") {
+        return Err(error(Errno::ISDIR.into()));
     }
-    // Following a link keeps it one.
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    staged(&target, bytes, readers).map_err(error)?.persist(&target).map_err(|e| error(e.error))?;
-    Ok(())
+    match target.open_special().map_err(error)? {
+        Some(mut file) => file.write_all(bytes).map_err(error),
+        None => Staged::new(&target, bytes, readers).and_then(Staged::replace).map_err(error),
+    }
 }
 
 /// Makes a new file; one that is there already stays as it is.
+///
+/// # Errors
+/// See [`replace`].
 pub fn create(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
-    let staged = staged(path, bytes, readers).map_err(|e| unwritable(path, &e))?;
-    match staged.persist_noclobber(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
+    let error = |error: std::io::Error| unwritable(path, &error);
+    let target = Target::new_in(folder_of(path), path.file_name().unwrap_or_default())?;
+    match Staged::new(&target, bytes, readers).and_then(Staged::create) {
+        Err(exists) if exists.kind() == ErrorKind::AlreadyExists => {
             Err(Problem::WouldOverwrite { path: path.display().to_string() })
         }
-        Err(error) => Err(unwritable(path, &error.error)),
+        done => done.map_err(error),
     }
 }
 
-/// A finished file beside the one to be, so that a rename is all that is left.
-fn staged(path: &Path, bytes: &[u8], readers: Readers) -> std::io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".genhost-");
-    let everyone = Permissions::from_mode(0o666);
-    if readers == Readers::Everyone {
-        // The umask has its say, as with any file that is made by `>`.
-        builder.permissions(everyone);
+/// A finished file beside the one to be, so that a rename is all that is left. It goes with this value unless it is renamed.
+struct Staged<'a> {
+    target: &'a Target,
+    name: String,
+}
+
+impl<'a> Staged<'a> {
+    fn new(target: &'a Target, bytes: &[u8], readers: Readers) -> std::io::Result<Self> {
+        let mode = match readers {
+            Readers::Owner => 0o600,
+            // The umask has its say, as with any file that is made by `>`.
+            Readers::Everyone => 0o666,
+        };
+        let mut random = [0; 8];
+        OsRng.try_fill_bytes(&mut random).map_err(std::io::Error::other)?;
+        let name = format!(".genhost-{:016x}", u64::from_ne_bytes(random));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(openat(target.folder(), &name, flags, Mode::from_raw_mode(mode))?);
+        let staged = Self { target, name };
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        Ok(staged)
     }
-    let mut file = builder.tempfile_in(folder_of(path))?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    Ok(file)
+
+    fn replace(self) -> std::io::Result<()> {
+        let folder = self.folder();
+        Ok(renameat(folder, &self.name, folder, self.target.name())?)
+    }
+
+    fn create(self) -> std::io::Result<()> {
+        let folder = self.folder();
+        match renameat_with(folder, &self.name, folder, self.target.name(), RenameFlags::NOREPLACE) {
+            // A file system that knows no such rename, as NFS.
+            Err(Errno::INVAL) => Ok(linkat(folder, &self.name, folder, self.target.name(), AtFlags::empty())?),
+            done => Ok(done?),
+        }
+    }
+
+    fn folder(&self) -> BorrowedFd<'a> {
+        self.target.folder()
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        // After a rename it is gone.
+        let _ = unlinkat(self.folder(), &self.name, AtFlags::empty());
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -60,33 +60,52 @@ pub fn to_stderr(sources: &Sources, diagnostics: &[Diagnostic]) {
     }
 }
 
+/// Tells people what is going on.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
+}
+
+/// A text for people, with signs in the place of characters that steer a terminal or turn the direction of the text: names of files
+/// and what servers say come from anywhere.
+pub fn visible(text: &str) -> String {
+    let sign = |c: char| match c {
+        '\n' | '\t' => c,
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER),
+        '\u{7f}' => '\u{2421}',
+        '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(sign).collect()
+}
+
 fn text(sources: &Sources, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
     let level = match diagnostic.problem.severity() {
         Severity::Error => Level::ERROR,
         Severity::Note => Level::NOTE,
     };
-    let message = diagnostic.problem.to_string();
-    let help = diagnostic.problem.help();
+    let message = visible(&diagnostic.problem.to_string());
+    let help = diagnostic.problem.help().map(|help| visible(&help));
+    let name = diagnostic.place.map(|place| visible(sources.name(place.source)).replace('\n', "\u{240a}"));
+    let name = name.unwrap_or_default();
     let mut group =
         level.primary_title(message.as_str()).elements(Vec::<Snippet<'_, annotate_snippets::Annotation>>::new());
     if let Some(place) = diagnostic.place.filter(|place| sources.is_secret(place.source)) {
         let position = sources.position(place);
-        group =
-            group.element(Origin::path(sources.name(place.source)).line(position.line).char_column(position.column));
+        group = group.element(Origin::path(name.as_str()).line(position.line).char_column(position.column));
     } else if let Some(place) = diagnostic.place {
         let source = sources.text(place.source);
         let excerpt = Excerpt::new(source, place.start as usize, place.end as usize);
         group = group.element(
             Snippet::source(excerpt.text)
                 .line_start(excerpt.line)
-                .path(sources.name(place.source))
+                .path(name.as_str())
                 .annotation(AnnotationKind::Primary.span(excerpt.start..excerpt.end)),
         );
     }
     if let Some(help) = &help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
-    // The renderer has signs for C0's control characters; of C1's some steer a terminal too.
+    // In an excerpt the renderer itself has signs for all of these but C1's.
     renderer.render(&[group]).replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{fffd}")
 }
 

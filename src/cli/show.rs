@@ -96,7 +96,6 @@ pub fn tree(session: &mut Session, arguments: &Show) -> Outcome {
     let host = fleet.cluster.host(&arguments.host).map_err(one)?;
     let trees = fleet.trees(&mut session.sources, [host])?;
     session.save_secrets().map_err(|fault| vec![fault])?;
-    let mut out = Vec::new();
     for tree in &trees {
         match &arguments.path {
             Some(path) => {
@@ -105,7 +104,13 @@ pub fn tree(session: &mut Session, arguments: &Show) -> Outcome {
                     let known = tree.files.keys().map(ToString::to_string).collect();
                     one(Problem::Unknown { what: "file", name: path.clone(), known })
                 })?;
-                out.extend(file.content.as_bytes());
+                let bytes = file.content.as_bytes();
+                // A pipe gets the very bytes.
+                if std::io::stdout().is_terminal() {
+                    output::text_to_stdout(&String::from_utf8_lossy(bytes)).map_err(one)?;
+                } else {
+                    output::to_stdout(bytes).map_err(one)?;
+                }
             }
             None => {
                 let packages = tree.packages.iter().map(|(name, version)| match version {
@@ -125,11 +130,11 @@ pub fn tree(session: &mut Session, arguments: &Show) -> Outcome {
                     packages.collect::<Vec<_>>().join(" "),
                     units.collect::<Vec<_>>().join(" ")
                 );
-                out.extend(text.into_bytes());
+                output::text_to_stdout(&text).map_err(one)?;
             }
         }
     }
-    output::to_stdout(&out).map_err(one)
+    Ok(())
 }
 
 /// Prints the JSON Schema of cluster.yaml.

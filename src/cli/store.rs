@@ -2,17 +2,21 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::Digest;
 use ureq::config::RedirectAuthHeaders;
 use ureq::http::Response;
 use ureq::typestate::WithoutBody;
 use ureq::{RequestBuilder, ResponseExt as _};
 
+use super::report;
+use super::target::Target;
 use crate::cluster::{Sha256, Url};
 use crate::diagnostic::Problem;
 
@@ -21,6 +25,8 @@ use crate::diagnostic::Problem;
 pub struct Store {
     folder: PathBuf,
     agent: ureq::Agent,
+    /// How long a server may take for [`LEAST`] bytes.
+    patience: Duration,
     /// Held as long as this is.
     _lock: File,
 }
@@ -40,6 +46,11 @@ pub struct Wanted<'a> {
 
 /// After which a file is given up; the next run goes on where it ended.
 const LONGEST_DOWNLOAD: Duration = Duration::from_secs(3600);
+/// Bytes of a file whose length is not pinned: a host takes no larger one either (`templates/host/artifact`).
+const LARGEST: u64 = 4 << 30;
+/// Fewer bytes within a minute are no progress: 1 kB/s.
+const LEAST: u64 = 60_000;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether a file had to be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,10 +79,10 @@ impl Store {
     /// It cannot be made or written to.
     pub fn open(folder: &Path) -> Result<Self, Problem> {
         let error = |error: std::io::Error| unwritable(folder, &error);
-        std::fs::create_dir_all(folder).map_err(error)?;
+        let folder = &Target::make_folder(folder)?;
         let lock = File::open(folder).map_err(error)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            eprintln!("waiting for another genhost that fetches into `{}`", folder.display());
+            report::line(&format!("waiting for another genhost that fetches into `{}`", folder.display()));
             flock(&lock, FlockOperation::LockExclusive).map_err(|errno| error(errno.into()))?;
         }
         let agent = ureq::Agent::config_builder()
@@ -81,7 +92,7 @@ impl Store {
             .http_status_as_error(false)
             .redirect_auth_headers(RedirectAuthHeaders::SameHost)
             .build();
-        Ok(Self { folder: folder.to_owned(), agent: agent.into(), _lock: lock })
+        Ok(Self { folder: folder.to_owned(), agent: agent.into(), patience: PATIENCE, _lock: lock })
     }
 
     /// Where the file of this hash is, or would be.
@@ -99,19 +110,28 @@ impl Store {
     }
 
     /// Sees to it that a file is there, from the first of its urls that has it. What an earlier run has of it is kept.
+    /// No more than `size` bytes are fetched, where that is known.
     ///
     /// # Errors
     /// No url has it, or those that answer have something else.
-    pub fn fetch(&self, what: &str, sha256: &Sha256, urls: &[Url], bar: &ProgressBar) -> Result<Fetched, Problem> {
+    pub fn fetch(
+        &self,
+        what: &str,
+        sha256: &Sha256,
+        size: Option<u64>,
+        urls: &[Url],
+        bar: &ProgressBar,
+    ) -> Result<Fetched, Problem> {
         if self.holds(sha256)? {
             return Ok(Fetched::Before);
         }
+        let most = size.unwrap_or(LARGEST);
         let part = self.folder.join(format!(".{sha256}.part"));
         let mut reasons = Vec::new();
         let mut lie = None;
         for url in urls {
             let goes_on = part.exists();
-            if let Err(reason) = self.download(url, &part, bar) {
+            if let Err(reason) = self.download(url, &part, most, bar) {
                 reasons.push(format!("{url}: {reason}"));
                 continue;
             }
@@ -119,7 +139,7 @@ impl Store {
             if found != *sha256 && goes_on {
                 // What was there may have been half of another file, and the url's is as good as ever.
                 let _ = std::fs::remove_file(&part);
-                if let Err(reason) = self.download(url, &part, bar) {
+                if let Err(reason) = self.download(url, &part, most, bar) {
                     reasons.push(format!("{url}: {reason}"));
                     continue;
                 }
@@ -150,8 +170,8 @@ impl Store {
         }
         let bar = bar(Some(missing.iter().map(|file| file.size).sum()));
         for file in missing {
-            bar.set_message(file.what.clone());
-            self.fetch(&file.what, file.sha256, std::slice::from_ref(file.url), &bar)?;
+            bar.set_message(report::visible(&file.what));
+            self.fetch(&file.what, file.sha256, Some(file.size), std::slice::from_ref(file.url), &bar)?;
         }
         bar.finish_and_clear();
         Ok(())
@@ -167,7 +187,7 @@ impl Store {
         for url in urls {
             // Half of a file that nobody knows may be half of another one.
             let _ = std::fs::remove_file(&part);
-            match self.download(url, &part, bar) {
+            match self.download(url, &part, LARGEST, bar) {
                 Ok(()) => {
                     let (sha256, _) = hash_of(&part)?;
                     std::fs::rename(&part, self.path(&sha256)).map_err(|error| unwritable(&part, &error))?;
@@ -205,44 +225,101 @@ impl Store {
         std::fs::metadata(&path).map(|file| file.len()).map_err(|error| unreadable(&path, &error))
     }
 
-    /// Fetches a url into a file, from where the file ends.
-    fn download(&self, url: &Url, part: &Path, bar: &ProgressBar) -> Result<(), String> {
+    /// Fetches a url into a file, from where the file ends. A file that would have more than `most` bytes is emptied.
+    fn download(&self, url: &Url, part: &Path, most: u64, bar: &ProgressBar) -> Result<(), String> {
         let text = |error: std::io::Error| error.to_string();
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(part).map_err(text)?;
-        let there = file.seek(SeekFrom::End(0)).map_err(text)?;
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        // In a folder of somebody else's it could be a link to anything.
+        options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        let mut file = options.open(part).map_err(text)?;
+        let mut there = file.seek(SeekFrom::End(0)).map_err(text)?;
         let mut request = self.get(url);
         if there > 0 {
             request = request.header("Range", format!("bytes={there}-"));
         }
-        let mut response = request.call().map_err(|error| error.to_string())?;
+        let response = request.call().map_err(|error| error.to_string())?;
         match response.status().as_u16() {
             206 if there > 0 => bar.inc(there),
             // There is nothing after what is there: the hash will tell whether it is all.
             416 if there > 0 => return Ok(()),
             200 => {
                 file.set_len(0).map_err(text)?;
-                file.seek(SeekFrom::Start(0)).map_err(text)?;
+                there = file.seek(SeekFrom::Start(0)).map_err(text)?;
             }
             status => return Err(format!("the server says {status}")),
         }
         let expected: Option<u64> =
             response.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
-        let mut reader = response.body_mut().with_config().limit(u64::MAX).reader();
-        let mut buffer = vec![0; 1 << 16];
-        let mut got = 0;
-        loop {
-            let count = reader.read(&mut buffer).map_err(text)?;
-            if count == 0 {
-                break;
+        let room = most.saturating_sub(there);
+        let reader = response.into_body().into_with_config().limit(u64::MAX).reader();
+        let (mut got, mut is_too_long) = (0, expected > Some(room));
+        let mut pace = Pace::new(read_ahead(reader), self.patience);
+        while !is_too_long && let Some(chunk) = pace.next()? {
+            got += chunk.len() as u64;
+            is_too_long = got > room;
+            if !is_too_long {
+                file.write_all(&chunk).map_err(text)?;
+                bar.inc(chunk.len() as u64);
             }
-            file.write_all(&buffer[..count]).map_err(text)?;
-            got += count as u64;
-            bar.inc(count as u64);
+        }
+        if is_too_long {
+            file.set_len(0).map_err(text)?;
+            return Err(format!("it is longer than {most} bytes"));
         }
         file.sync_all().map_err(text)?;
         match expected {
             Some(expected) if expected > got => Err(format!("broken off after {got} of {expected} bytes")),
             _ => Ok(()),
+        }
+    }
+}
+
+/// Reads in a thread of its own, since a read itself waits for as long as the server likes.
+fn read_ahead(mut reader: impl Read + Send + 'static) -> Receiver<std::io::Result<Vec<u8>>> {
+    let (sender, receiver) = sync_channel(4);
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let chunk = match reader.read(&mut buffer) {
+                Ok(0) => break,
+                read => read.map(|count| buffer[..count].to_vec()),
+            };
+            let is_last = chunk.is_err();
+            if sender.send(chunk).is_err() || is_last {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// What is read, as long as there is progress.
+struct Pace {
+    chunks: Receiver<std::io::Result<Vec<u8>>>,
+    patience: Duration,
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    fn new(chunks: Receiver<std::io::Result<Vec<u8>>>, patience: Duration) -> Self {
+        Self { chunks, patience, since: Instant::now(), bytes: 0 }
+    }
+
+    fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
+        if self.bytes >= LEAST {
+            (self.since, self.bytes) = (Instant::now(), 0);
+        }
+        let left = self.patience.saturating_sub(self.since.elapsed());
+        match self.chunks.recv_timeout(left) {
+            Ok(chunk) if !left.is_zero() => {
+                let chunk = chunk.map_err(|error| error.to_string())?;
+                self.bytes += chunk.len() as u64;
+                Ok(Some(chunk))
+            }
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            _ => Err(format!("too slow: {} bytes within {} s", self.bytes, self.patience.as_secs())),
         }
     }
 }
@@ -258,6 +335,7 @@ pub struct Answer {
 /// Asks, or tells why there is no answer. One of more than a megabyte is none.
 pub fn answer(question: RequestBuilder<WithoutBody>) -> Result<Answer, String> {
     const LONGEST: u64 = 1 << 20;
+    let question = question.config().timeout_recv_body(Some(PATIENCE)).build();
     let response = question.call().map_err(|error| error.to_string())?;
     let url = Url::new(&response.get_uri().to_string()).map_err(|error| error.to_string())?;
     let (head, mut body) = response.into_parts();
@@ -290,4 +368,53 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Problem {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::Unreadable { path: path.display().to_string(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server of one answer: this head, and then bytes for ever, or nothing more.
+    fn server(head: &'static str, is_endless: bool) -> Url {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/file", socket.local_addr().expect("an address"));
+        std::thread::spawn(move || {
+            let (mut client, _) = socket.accept().expect("a client");
+            let _ = client.read(&mut [0; 4096]);
+            let _ = client.write_all(head.as_bytes());
+            while is_endless && client.write_all(&[b'x'; 1 << 16]).is_ok() {}
+            // It ends when the client goes.
+            let _ = client.read(&mut [0; 1]);
+        });
+        Url::new(&url).expect("a url")
+    }
+
+    fn download(url: &Url, most: u64) -> (Result<(), String>, u64) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(folder.path()).expect("a store");
+        store.patience = Duration::from_secs(1);
+        let part = folder.path().join("part");
+        let result = store.download(url, &part, most, &ProgressBar::hidden());
+        (result, std::fs::metadata(part).expect("a file").len())
+    }
+
+    #[test]
+    fn a_download_without_an_end_is_given_up() {
+        let url = server("HTTP/1.0 200 OK\r\n\r\n", true);
+        assert_eq!(download(&url, 1 << 20), (Err("it is longer than 1048576 bytes".to_owned()), 0));
+    }
+
+    #[test]
+    fn a_download_that_says_that_it_is_too_long_is_not_begun() {
+        let url = server("HTTP/1.0 200 OK\r\nContent-Length: 4294967297\r\n\r\n", false);
+        assert_eq!(download(&url, LARGEST), (Err("it is longer than 4294967296 bytes".to_owned()), 0));
+    }
+
+    #[test]
+    fn a_download_that_stands_still_is_given_up_and_kept() {
+        let url = server("HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf", false);
+        assert_eq!(download(&url, LARGEST), (Err("too slow: 4 bytes within 1 s".to_owned()), 4));
+    }
 }

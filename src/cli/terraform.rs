@@ -7,6 +7,7 @@ use super::arguments::Terraform;
 use super::fleet::Fleet;
 use super::output::{self, Readers};
 use super::session::Session;
+use super::target::Target;
 use crate::cluster::Host;
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::emit::Machine;
@@ -72,7 +73,7 @@ pub fn run(session: &mut Session, arguments: &Terraform) -> Outcome {
 fn write(folder: &Path, files: &std::collections::BTreeMap<String, Vec<u8>>) -> Result<(), Problem> {
     let unwritable =
         |error: std::io::Error| Problem::Unwritable { path: folder.display().to_string(), reason: error.to_string() };
-    std::fs::create_dir_all(folder).map_err(unwritable)?;
+    let folder = &Target::make_folder(folder)?;
     let main = folder.join(terraform::FILE);
     // What an earlier run put there is what its configuration names.
     let old: Vec<String> = match std::fs::read(&main) {

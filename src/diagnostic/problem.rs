@@ -295,6 +295,8 @@ pub enum Problem {
     // Output
     #[error("cannot write `{path}`: {reason}")]
     Unwritable { path: String, reason: String },
+    #[error("`{path}` is {what} that another user (uid {owner}) has put in the way of the output")]
+    Planted { path: String, what: &'static str, owner: u32 },
     #[error("`{path}` is there already, and genhost never overwrites it")]
     WouldOverwrite { path: String },
     #[error("`{path}` is read for this very output, and would be lost")]
@@ -515,6 +517,7 @@ impl Problem {
             Self::BadGossipKey => "`consul keygen` makes one".into(),
             Self::SecretsMade { .. } => "keep it out of version control, and keep a copy".into(),
             Self::OutputIsInput { .. } => "write to another file".into(),
+            Self::Planted { .. } => "write somewhere else, best into a folder that only you can write to".into(),
             Self::WouldOverwrite { .. } => "move it away, or work in another directory".into(),
             Self::NotIgnored { missing, .. } => format!("add {}", list(missing)),
             Self::OverLimit { .. } => "fewer hosts or users, or a platform that takes more".into(),

@@ -130,7 +130,7 @@ impl Disk {
         &self.file
     }
 
-    /// Puts it in the place of what is at `output`, in one step.
+    /// Puts it in the place of what is at `output`, in one step; a link there is replaced itself.
     ///
     /// # Errors
     /// That cannot be written.

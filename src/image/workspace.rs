@@ -77,7 +77,7 @@ impl Workspace {
         }
     }
 
-    /// Puts a finished file in the place of what is at `output`.
+    /// Puts a finished file in the place of what is at `output`, a link itself included.
     pub(super) fn deliver(self, file: &Path, output: &Path, audience: Audience) -> Result<(), Problem> {
         let error = |error: std::io::Error| unwritable(output, &error);
         if audience == Audience::Everyone {
@@ -86,9 +86,7 @@ impl Workspace {
             fs::set_permissions(file, sample.permissions()).map_err(error)?;
         }
         File::open(file).and_then(|file| file.sync_all()).map_err(error)?;
-        // Following a link keeps it one.
-        let target = fs::canonicalize(output).unwrap_or_else(|_| output.to_owned());
-        fs::rename(file, target).map_err(error)
+        fs::rename(file, output).map_err(error)
     }
 }
 

@@ -142,6 +142,12 @@ impl Lock {
         self.artifacts.get(name)?.get(version)?.get(arch)
     }
 
+    /// The length of a pinned file, by its hash.
+    pub fn size(&self, sha256: &Sha256) -> Option<u64> {
+        let files = self.artifacts.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values);
+        files.into_iter().find(|file| file.sha256 == *sha256).map(|file| file.size)
+    }
+
     /// What is pinned of an operating system.
     pub fn system(&self, system: &SystemName, arch: &Arch) -> Option<&LockedSystem> {
         self.systems.get(system)?.get(arch)
