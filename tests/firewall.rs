@@ -8,30 +8,30 @@ use std::process::Command;
 use fixture::Workplace;
 use serde_json::{Value, json};
 
-/// Builds the neighbours, loads `firewall.nft`, tries every way and prints as JSON what came through. `vpn_vlan0`, `eth0`
-/// and `br-x` are veth pairs: nftables goes by their names alone.
+/// Builds the neighbours, loads the host's firewall, tries every way and prints as JSON what came through. `vpn_vlan0`, `eth0`
+/// and `br-x` are veth pairs: nftables goes by their names alone. Asked for `fence` it tries a container's ways only, for `unit`
+/// what genhost-firewall.service does.
 const TRY: &str = r#"
-import json, select, socket, subprocess, sys, threading, time
+import concurrent.futures, json, os, select, socket, subprocess, sys, threading, time
 
-TCP = [22, 80, 443, 2375, 2377, 3375, 7946, 8080, 8088, 8300, 8301, 8302, 8500, 8600]
+TCP = [22, 80, 443, 2375, 2377, 3375, 7946, 8080, 8088, 8300, 8301, 8302, 8500, 8501, 8600, 9931]
 UDP = [53, 500, 1701, 4500, 4789, 7946, 8301, 8302, 8600]
+METADATA = ["169.254.169.254", "168.63.129.16", "fd00:ec2::254", "fd00:a9fe:a9fe::1", "fd20:ce::254"]
 
 def run(command):
     subprocess.run(command.split(), check=True)
 
-def serve():
+def serve(addresses):
     keep = []
-    for port in TCP + [9000]:
-        s = socket.socket()
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(("", port))
-        s.listen(64)
+    for port in [*TCP, 53, 9000]:
+        s = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
         keep.append(s)
     udp = []
-    for port in UDP:
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        s.bind(("", port))
-        udp.append(s)
+    for address in addresses:
+        for port in UDP:
+            s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind((address, port))
+            udp.append(s)
     print("ready", flush=True)
     while True:
         for s in select.select(udp, [], [])[0]:
@@ -43,7 +43,7 @@ def probe(source, tries):
     answers = []
     def one(protocol, address, port):
         kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-        with socket.socket(socket.AF_INET, kind) as s:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as s:
             s.settimeout(0.8)
             s.bind((source, 0))
             try:
@@ -60,33 +60,112 @@ def probe(source, tries):
     print(json.dumps(sorted(answers)))
 
 if sys.argv[1:2] == ["serve"]:
-    serve()
+    serve(sys.argv[2:])
 if sys.argv[1:2] == ["probe"]:
     probe(sys.argv[2], json.loads(sys.argv[3]))
     sys.exit()
 
+here = os.getcwd()
 run("mount -t tmpfs tmpfs /run")
 run("ip link set lo up")
 open("/proc/sys/net/ipv4/ip_forward", "w").write("1")
-for name, device, here, there in [
-    ("public", "eth0", "198.51.100.1/24", ["198.51.100.2/24", "169.254.169.254/32"]),
-    ("vpn", "vpn_vlan0", "192.168.30.2/24", ["192.168.30.3/24", "192.168.30.50/24"]),
-    ("box", "br-x", "172.18.0.1/16", ["172.18.0.2/16"]),
-]:
+open("/proc/sys/net/ipv6/conf/all/forwarding", "w").write("1")
+# nobody else has an address of these networks, so none is asked for first
+NO_DAD = "echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad"
+subprocess.run(NO_DAD, shell=True, check=True)
+
+# the host's own files, over the machine's
+for path in ["/etc", "/usr/lib"]:
+    up, work = "/run/up" + path, "/run/work" + path
+    os.makedirs(up + "/genhost")
+    os.makedirs(work)
+    run(f"mount -t overlay overlay -o lowerdir={path},upperdir={up},workdir={work} {path}")
+run("cp firewall.nft /etc/genhost/firewall.nft")
+run("install -m 755 loaded /usr/lib/genhost/firewall")
+
+def is_loaded():
+    return subprocess.run(["/usr/lib/genhost/firewall"], stderr=subprocess.PIPE, text=True).stderr
+
+def unit():
+    "What the unit does, in systemd's place."
+    commands = dict(line.split("=", 1) for line in open("genhost-firewall.service") if line.startswith("Exec"))
+    def within(seconds):
+        end = time.monotonic() + seconds
+        while is_loaded() and time.monotonic() < end:
+            time.sleep(0.01)
+        return is_loaded()
+    def verify():
+        with subprocess.Popen(["sh", "genhost-verify"], stdout=subprocess.PIPE, text=True) as script:
+            line = script.stdout.readline()
+            script.kill()
+        return line
+    said = {"before": is_loaded(), "verify before": verify()}
+    subprocess.run(commands["ExecStartPre"], shell=True, check=True)
+    said |= {"after": is_loaded(), "verify": verify()}
+    log = open("log", "w+")
+    watch = subprocess.Popen("exec " + commands["ExecStart"], shell=True, stdout=log, stderr=log)
+    # before anybody listens
+    run("nft flush ruleset")
+    said["flushed at the start"] = within(5)
+    for what in ["flush ruleset", "delete table inet genhost", "flush ruleset"]:
+        run("nft " + what)
+        said[what] = within(5)
+    # what is there is left alone, the reload of genhost-farewell and its rule as well
+    run("nft -f firewall.nft")
+    run("nft insert rule inet genhost input tcp dport 443 ct state new reject with tcp reset")
+    run("nft add table ip foreign")
+    run("nft delete table ip foreign")
+    time.sleep(0.5)
+    chain = subprocess.run(["nft", "list", "chain", "inet", "genhost", "input"], stdout=subprocess.PIPE, text=True)
+    said["farewell"] = chain.stdout.count("reject with tcp reset")
+    # a policy that somebody changed
+    run("nft chain inet genhost forward { policy accept ; }")
+    said["open"] = is_loaded()
+    said["verify open"] = verify()
+    said["mended"] = within(5)
+    log.seek(0)
+    said["log"] = log.read()
+    watch.kill()
+    print(json.dumps(said))
+
+if sys.argv[1:2] == ["unit"]:
+    unit()
+    sys.exit()
+
+neighbours = {
+    "public": ("eth0", ["198.51.100.1/24", "2001:db8:1::1/64"],
+               ["198.51.100.2/24", "2001:db8:1::2/64", *METADATA]),
+    "vpn": ("vpn_vlan0", ["192.168.30.2/24", "2001:db8:30::2/64"],
+            ["192.168.30.3/24", "192.168.30.50/24", "2001:db8:30::3/64"]),
+    "box": ("br-x", ["172.18.0.1/16", "2001:db8:18::1/64"], ["172.18.0.2/16", "2001:db8:18::2/64"]),
+}
+
+def add(prefix, device, address):
+    run(f"{prefix} addr add {address} dev {device}" + (" nodad" if ":" in address else ""))
+
+for name, (device, ours, theirs) in neighbours.items():
     run(f"ip netns add {name}")
+    subprocess.run(["ip", "netns", "exec", name, "sh", "-c", NO_DAD], check=True)
     run(f"ip link add {device} type veth peer name far netns {name}")
-    run(f"ip addr add {here} dev {device}")
     run(f"ip link set {device} up")
     run(f"ip -n {name} link set lo up")
-    for address in there:
-        run(f"ip -n {name} addr add {address} dev far")
     run(f"ip -n {name} link set far up")
-    run(f"ip -n {name} route add default via {here.split('/')[0]}")
-run("ip route add 169.254.169.254 dev eth0")
+    for address in ours:
+        add("ip", device, address)
+    for address in theirs:
+        add(f"ip -n {name}", "far", address)
+    for address in ours:
+        run(f"ip -n {name} route add default via {address.split('/')[0]}")
+for address in METADATA:
+    run(f"ip route add {address} dev eth0")
 
 servers = []
-for prefix in [[], *(["ip", "netns", "exec", name] for name in ("public", "vpn", "box"))]:
-    server = subprocess.Popen([*prefix, sys.executable, __file__, "serve"], stdout=subprocess.PIPE, text=True)
+bare = lambda addresses: [address.split("/")[0] for address in addresses]
+for prefix, addresses in [
+    ([], [a for _, ours, _ in neighbours.values() for a in bare(ours)]),
+    *((["ip", "netns", "exec", name], bare(theirs)) for name, (_, _, theirs) in neighbours.items()),
+]:
+    server = subprocess.Popen([*prefix, sys.executable, __file__, "serve", *addresses], stdout=subprocess.PIPE, text=True)
     assert server.stdout.readline() == "ready\n"
     servers.append(server)
 
@@ -102,76 +181,150 @@ def ports(name, source, address):
 def one(name, source, address, port):
     return bool(ask(name, source, [["tcp", address, port]]))
 
-everything = ports("public", "198.51.100.2", "198.51.100.1")
-assert everything == {"tcp": TCP, "udp": UDP}, everything  # without a firewall all of it answers
-assert one("box", "172.18.0.2", "169.254.169.254", 80)
+def all_of(ways):
+    "What each of these comes to, all at the same time."
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        return dict(zip(ways, pool.map(lambda way: way[0](*way[1:]), ways.values())))
+
+def fence():
+    "What a container reaches of another host, and of metadata."
+    metadata = [[kind, address, port] for address in METADATA for kind, port in [("tcp", 80), ("tcp", 53), ("udp", 53)]]
+    said = all_of({
+        "ipv4": (ports, "box", "172.18.0.2", "192.168.30.3"),
+        "ipv6": (ports, "box", "2001:db8:18::2", "2001:db8:30::3"),
+        "metadata": (ask, "box", "172.18.0.2", [t for t in metadata if "." in t[1]]),
+        "metadata6": (ask, "box", "2001:db8:18::2", [t for t in metadata if ":" in t[1]]),
+    })
+    came = said["metadata"] + said.pop("metadata6")
+    return said | {"metadata": sorted(f"{address} {port}/{kind}" for kind, address, port in came)}
+
+everything = {"tcp": TCP, "udp": UDP}
+if sys.argv[1:2] == ["fence"]:
+    before = fence()
+    # without a firewall all of it answers
+    assert len(before.pop("metadata")) == 3 * len(METADATA), before
+    assert before == {"ipv4": everything, "ipv6": everything}, before
+    run("nft -f firewall.nft")
+    said = fence()
+    [server.kill() for server in servers]
+    print(json.dumps(said))
+    sys.exit()
+
+for source, address in [("198.51.100.2", "198.51.100.1"), ("2001:db8:1::2", "2001:db8:1::1")]:
+    came = ports("public", source, address)
+    assert came == everything, came  # without a firewall all of it answers
 assert one("public", "198.51.100.2", "172.18.0.2", 80)
+assert one("public", "198.51.100.2", "172.18.0.2", 8088)
+assert one("public", "2001:db8:1::2", "2001:db8:18::2", 8088)
 run("nft -f firewall.nft")
-said = {
-    "public": ports("public", "198.51.100.2", "198.51.100.1"),
-    "host": ports("vpn", "192.168.30.3", "192.168.30.2"),
-    "person": ports("vpn", "192.168.30.50", "192.168.30.2"),
-    "container": ports("box", "172.18.0.2", "172.18.0.1"),
+unpublished = {
+    "public to an unpublished 8088": (one, "public", "198.51.100.2", "172.18.0.2", 8088),
+    "the same over IPv6": (one, "public", "2001:db8:1::2", "2001:db8:18::2", 8088),
 }
+said = all_of({
+    "public": (ports, "public", "198.51.100.2", "198.51.100.1"),
+    "public over IPv6": (ports, "public", "2001:db8:1::2", "2001:db8:1::1"),
+    "host": (ports, "vpn", "192.168.30.3", "192.168.30.2"),
+    "person": (ports, "vpn", "192.168.30.50", "192.168.30.2"),
+    "container": (ports, "box", "172.18.0.2", "172.18.0.1"),
+} | unpublished)
 open("foreign.nft", "w").write(
     "table ip foreign { chain pre { type nat hook prerouting priority -100;\n"
-    " iifname {eth0, vpn_vlan0} tcp dport {8080, 8088} counter dnat to 172.18.0.2:80\n}\n}\n")
+    " iifname {eth0, vpn_vlan0} tcp dport {8080, 8088} counter dnat to 172.18.0.2:80\n}\n}\n"
+    "table ip6 foreign { chain pre { type nat hook prerouting priority -100;\n"
+    " iifname eth0 tcp dport {8080, 8088} dnat to [2001:db8:18::2]:80\n}\n}\n")
 run("nft -f foreign.nft")
 run("nft -f firewall.nft")
 tables = subprocess.run(["nft", "list", "tables"], check=True, stdout=subprocess.PIPE, text=True).stdout
 said["tables"] = sorted(tables.splitlines())
 said["foreign rules"] = subprocess.run(
     ["nft", "list", "table", "ip", "foreign"], check=True, stdout=subprocess.PIPE, text=True).stdout.count("dnat to")
-said["forward"] = {
-    "container to metadata": one("box", "172.18.0.2", "169.254.169.254", 80),
-    "container to the public": one("box", "172.18.0.2", "198.51.100.2", 80),
-    "container to an API in the VPN": one("box", "172.18.0.2", "192.168.30.3", 8500),
-    "container to another port in the VPN": one("box", "172.18.0.2", "192.168.30.3", 9000),
-    "public to a container": one("public", "198.51.100.2", "172.18.0.2", 80),
-    "public to published 8088": one("public", "198.51.100.2", "198.51.100.1", 8088),
-    "public to published 8080": one("public", "198.51.100.2", "198.51.100.1", 8080),
-    "host on the VPN to published 8080": one("vpn", "192.168.30.3", "192.168.30.2", 8080),
-    "person to published 8080": one("vpn", "192.168.30.50", "192.168.30.2", 8080),
-    "person to published 8088": one("vpn", "192.168.30.50", "192.168.30.2", 8088),
-    "person to a container": one("vpn", "192.168.30.50", "172.18.0.2", 80),
-    "VPN to a container": one("vpn", "192.168.30.3", "172.18.0.2", 80),
-    "VPN to the network behind": one("vpn", "192.168.30.3", "198.51.100.2", 80),
-}
+
+def local(user):
+    "Whether a local user reaches the VPN client's management port, and another port."
+    def reach(port):
+        code = "import os, socket, sys; os.setuid(int(sys.argv[1])); socket.create_connection(('127.0.0.1', int(sys.argv[2])), 0.8)"
+        return subprocess.run([sys.executable, "-c", code, str(user), str(port)], stderr=subprocess.DEVNULL).returncode == 0
+    return [reach(9931), reach(9000)]
+
+said["root to 9931 and 9000"] = local(0)
+said["nobody to 9931 and 9000"] = local(65534)
+said["forward"] = all_of({
+    "container to the public": (one, "box", "172.18.0.2", "198.51.100.2", 80),
+    "container to another port in the VPN": (one, "box", "172.18.0.2", "192.168.30.3", 9000),
+    "public to a container": (one, "public", "198.51.100.2", "172.18.0.2", 80),
+    "public to published 8088": (one, "public", "198.51.100.2", "198.51.100.1", 8088),
+    "the same over IPv6": (one, "public", "2001:db8:1::2", "2001:db8:1::1", 8088),
+    "public to published 8080": (one, "public", "198.51.100.2", "198.51.100.1", 8080),
+    "host on the VPN to published 8080": (one, "vpn", "192.168.30.3", "192.168.30.2", 8080),
+    "person to published 8080": (one, "vpn", "192.168.30.50", "192.168.30.2", 8080),
+    "person to published 8088": (one, "vpn", "192.168.30.50", "192.168.30.2", 8088),
+    "person to a container": (one, "vpn", "192.168.30.50", "172.18.0.2", 80),
+    "VPN to a container": (one, "vpn", "192.168.30.3", "172.18.0.2", 80),
+    "VPN to the network behind": (one, "vpn", "192.168.30.3", "198.51.100.2", 80),
+})
 [server.kill() for server in servers]
 print(json.dumps(said))
 "#;
 
-/// What comes through the firewall of the host that these arguments make.
-fn try_firewall(arguments: &[&str]) -> Value {
-    let workplace = Workplace::new();
+/// The host that these arguments make.
+fn tree(workplace: &Workplace, arguments: &[&str]) -> Value {
     let all = [arguments, &["--set", "vpn.endpoint=203.0.113.10", "--format", "json"]].concat();
-    let tree: Value = serde_json::from_str(&workplace.genhost(&all).stdout_of_success()).expect("a host as JSON");
-    let firewall = tree["files"]["/etc/genhost/firewall.nft"]["content"]["text"].as_str().expect("a firewall");
-    workplace.write("firewall.nft", firewall);
+    serde_json::from_str(&workplace.genhost(&all).stdout_of_success()).expect("a host as JSON")
+}
+
+/// What `TRY` says of a host's files.
+fn try_host(workplace: &Workplace, tree: &Value, what: &str) -> Value {
+    let files = [
+        ("/etc/genhost/firewall.nft", "firewall.nft"),
+        ("/usr/lib/genhost/firewall", "loaded"),
+        ("/etc/systemd/system/genhost-firewall.service", "genhost-firewall.service"),
+        ("/usr/local/sbin/genhost-verify", "genhost-verify"),
+    ];
+    for (path, name) in files {
+        workplace.write(name, tree["files"][path]["content"]["text"].as_str().unwrap_or_else(|| panic!("no {path}")));
+    }
     workplace.write("try.py", TRY);
     for program in ["/usr/bin/python3", "/usr/sbin/nft"] {
         assert!(std::path::Path::new(program).exists(), "{program} is missing: run `.ci/setup`");
     }
     let output = Command::new("unshare")
-        .args(["--mount", "--net", "--pid", "--fork", "--kill-child"])
-        .args(["timeout", "-k", "1", "60", "/usr/bin/python3", "try.py"])
-        .current_dir(&workplace)
+        .args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"])
+        .args(["timeout", "-k", "1", "120", "/usr/bin/python3", "try.py", what])
+        .current_dir(workplace)
         .output()
         .expect("unshare runs: run `.ci/setup`");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {}\n{stderr}", output.status);
+    assert!(output.status.success(), "{}\n{stderr}", output.status);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"))
+}
+
+/// The numbers that are not among these.
+fn without(all: &[u16], closed: &[u16]) -> Vec<u16> {
+    all.iter().copied().filter(|port| !closed.contains(port)).collect()
+}
+
+/// What comes through the firewall of the host that these arguments make.
+fn try_firewall(arguments: &[&str]) -> Value {
+    let workplace = Workplace::new();
+    let said = try_host(&workplace, &tree(&workplace, arguments), "ways");
+    // The same everywhere.
+    assert_eq!(said["public over IPv6"], said["public"], "{said:#}");
+    assert_eq!(said["public to an unpublished 8088"], false, "{said:#}");
+    assert_eq!(said["the same over IPv6"], false, "{said:#}");
+    assert_eq!(said["root to 9931 and 9000"], json!([true, true]), "{said:#}");
+    assert_eq!(said["nobody to 9931 and 9000"], json!([false, true]), "{said:#}");
+    said
 }
 
 /// The ways that a forwarded packet can take: whether the public gets to 8088, and what people on the VPN get to.
 fn forward(public_8088: bool, [person_8080, person_8088, person_inside]: [bool; 3]) -> Value {
     json!({
-        "container to metadata": false,
         "container to the public": true,
-        "container to an API in the VPN": false,
         "container to another port in the VPN": true,
         "public to a container": false,
         "public to published 8088": public_8088,
+        "the same over IPv6": public_8088,
         "public to published 8080": false,
         "host on the VPN to published 8080": true,
         "person to published 8080": person_8080,
@@ -185,17 +338,17 @@ fn forward(public_8088: bool, [person_8080, person_8088, person_inside]: [bool; 
 #[test]
 fn the_vpn_server_with_a_manager_offers_what_it_runs() {
     let said = try_firewall(&["--stack", "classic", "--host", "swarm-node0"]);
-    let public = json!({"tcp": [22, 443], "udp": [500, 1701, 4500]});
+    let public = json!({"tcp": [22, 443], "udp": [500, 4500]});
     let host = json!({
-        "tcp": [22, 443, 2375, 3375, 7946, 8300, 8301, 8302, 8500, 8600],
-        "udp": [500, 1701, 4500, 4789, 7946, 8301, 8302, 8600],
+        "tcp": [22, 443, 2375, 3375, 7946, 8300, 8301, 8302, 8500, 8501, 8600],
+        "udp": [500, 4500, 4789, 7946, 8301, 8302, 8600],
     });
     assert_eq!(said["public"], public, "{said:#}");
     assert_eq!(said["container"], public, "{said:#}");
     assert_eq!(said["host"], host, "{said:#}");
-    assert_eq!(said["person"], json!({"tcp": [22, 443, 3375, 8500], "udp": [500, 1701, 4500]}), "{said:#}");
+    assert_eq!(said["person"], json!({"tcp": [22, 443, 3375, 8500, 8501], "udp": [500, 4500]}), "{said:#}");
     assert_eq!(said["forward"], forward(false, [true; 3]), "{said:#}");
-    assert_eq!(said["tables"], json!(["table inet genhost", "table ip foreign"]));
+    assert_eq!(said["tables"], json!(["table inet genhost", "table ip foreign", "table ip6 foreign"]));
     assert_eq!(said["foreign rules"], 1);
 }
 
@@ -203,31 +356,31 @@ fn the_vpn_server_with_a_manager_offers_what_it_runs() {
 fn no_engine_of_the_swarm_mode_is_open_to_anybody() {
     let said = try_firewall(&["--host", "swarm-node0"]);
     let host = json!({
-        "tcp": [22, 443, 2377, 7946, 8300, 8301, 8302, 8500, 8600],
-        "udp": [500, 1701, 4500, 4789, 7946, 8301, 8302, 8600],
+        "tcp": [22, 443, 2377, 7946, 8300, 8301, 8302, 8500, 8501, 8600],
+        "udp": [500, 4500, 4789, 7946, 8301, 8302, 8600],
     });
-    assert_eq!(said["public"], json!({"tcp": [22, 443], "udp": [500, 1701, 4500]}), "{said:#}");
+    assert_eq!(said["public"], json!({"tcp": [22, 443], "udp": [500, 4500]}), "{said:#}");
     assert_eq!(said["container"], said["public"], "{said:#}");
     assert_eq!(said["host"], host, "{said:#}");
-    assert_eq!(said["person"], json!({"tcp": [22, 443, 8500], "udp": [500, 1701, 4500]}), "{said:#}");
+    assert_eq!(said["person"], json!({"tcp": [22, 443, 8500, 8501], "udp": [500, 4500]}), "{said:#}");
     assert_eq!(said["forward"], forward(false, [true; 3]), "{said:#}");
 
     let said = try_firewall(&["--role", "agent"]);
-    assert_eq!(said["host"]["tcp"], json!([22, 7946, 8300, 8301, 8302, 8500, 8600]), "{said:#}");
-    assert_eq!(said["person"], json!({"tcp": [22, 8500], "udp": []}), "{said:#}");
+    assert_eq!(said["host"]["tcp"], json!([22, 7946, 8300, 8301, 8302, 8500, 8501, 8600]), "{said:#}");
+    assert_eq!(said["person"], json!({"tcp": [22, 8500, 8501], "udp": []}), "{said:#}");
 }
 
 #[test]
 fn an_agent_offers_the_public_its_ssh_alone() {
     let said = try_firewall(&["--stack", "classic", "--role", "agent"]);
     let host = json!({
-        "tcp": [22, 2375, 7946, 8300, 8301, 8302, 8500, 8600],
+        "tcp": [22, 2375, 7946, 8300, 8301, 8302, 8500, 8501, 8600],
         "udp": [4789, 7946, 8301, 8302, 8600],
     });
     assert_eq!(said["public"], json!({"tcp": [22], "udp": []}), "{said:#}");
     assert_eq!(said["container"], said["public"], "{said:#}");
     assert_eq!(said["host"], host, "{said:#}");
-    assert_eq!(said["person"], json!({"tcp": [22, 8500], "udp": []}), "{said:#}");
+    assert_eq!(said["person"], json!({"tcp": [22, 8500, 8501], "udp": []}), "{said:#}");
     assert_eq!(said["forward"], forward(false, [true; 3]), "{said:#}");
 }
 
@@ -241,13 +394,145 @@ fn an_opened_port_is_open_on_the_host_and_on_its_containers() {
 #[test]
 fn people_reach_what_the_cluster_lets_them() {
     let said = try_firewall(&["--host", "swarm-node0", "--set", "firewall.people=[8500/tcp, 8088/tcp]"]);
-    assert_eq!(said["person"], json!({"tcp": [22, 443, 8500], "udp": [500, 1701, 4500]}), "{said:#}");
+    assert_eq!(said["person"], json!({"tcp": [22, 443, 8500, 8501], "udp": [500, 4500]}), "{said:#}");
     assert_eq!(said["forward"], forward(false, [false, true, false]), "{said:#}");
 }
 
 #[test]
 fn people_reach_nothing_of_the_cluster_when_it_is_closed_to_them() {
     let said = try_firewall(&["--role", "agent", "--set", "firewall.people=[]"]);
-    assert_eq!(said["person"], json!({"tcp": [22], "udp": []}), "{said:#}");
+    assert_eq!(said["person"], json!({"tcp": [22, 8501], "udp": []}), "{said:#}");
     assert_eq!(said["forward"], forward(false, [false; 3]), "{said:#}");
+}
+
+/// Ports that the neighbours answer on, as `TRY` has them.
+const TCP: &[u16] = &[22, 80, 443, 2375, 2377, 3375, 7946, 8080, 8088, 8300, 8301, 8302, 8500, 8501, 8600, 9931];
+const UDP: &[u16] = &[53, 500, 1701, 4500, 4789, 7946, 8301, 8302, 8600];
+
+/// A container has its host's address in the VPN, so its own host has to stop it, from whatever any other host offers.
+#[test]
+fn a_container_reaches_no_port_that_any_host_offers_to_the_others() {
+    let consul = [8300, 8301, 8302, 8500, 8501, 8600];
+    let stacks: [(&str, &[u16]); 2] = [("classic", &[2375, 3375, 7946]), ("swarm-mode", &[2377, 7946])];
+    for (stack, own) in stacks {
+        let tcp = without(TCP, &[own, &consul].concat());
+        let open = json!({"tcp": tcp, "udp": without(UDP, &[4789, 7946, 8301, 8302, 8600])});
+        for which in
+            [&["--role", "agent"], &["--role", "manager"], &["--role", "vpn-server"], &["--host", "swarm-node0"]]
+        {
+            let workplace = Workplace::new();
+            let tree = tree(&workplace, &[&["--stack", stack], &which[..]].concat());
+            let said = try_host(&workplace, &tree, "fence");
+            assert_eq!([&said["ipv4"], &said["ipv6"]], [&open; 2], "{stack} {which:?}: {said:#}");
+        }
+    }
+}
+
+/// Two components of the user's own: one of a single host, whose port is a setting, and one of every host.
+#[test]
+fn ports_of_components_are_offered_and_fenced_as_they_say() {
+    let workplace = Workplace::new();
+    workplace.write("templates/page/component.yaml", "summary: page\nvalues: {port: 80}\nvpn_ports: ['{port}/tcp']\n");
+    workplace.write("templates/door/component.yaml", "summary: door\njoining_ports: [8501/tcp]\n");
+    let set = [
+        "components=[door]",
+        "hosts.swarm-node1.components=[page]",
+        "settings={page: {port: 8088}}",
+        "firewall.people=[]",
+    ];
+    let set = set.iter().flat_map(|set| ["--set", set]);
+    let arguments =
+        |which: &[&'static str]| [which, &["--templates", "templates"], &set.clone().collect::<Vec<_>>()].concat();
+
+    // A lease is all that a host has that joins by role, and people have one, too.
+    let said = try_host(&workplace, &tree(&workplace, &arguments(&["--role", "agent"])), "ways");
+    assert_eq!(said["person"], json!({"tcp": [22, 8501], "udp": []}), "{said:#}");
+    assert_eq!(said["host"]["tcp"], json!([22, 7946, 8300, 8301, 8302, 8500, 8501, 8600]), "{said:#}");
+    assert_eq!(said["public"], json!({"tcp": [22], "udp": []}), "{said:#}");
+    let said = try_host(&workplace, &tree(&workplace, &arguments(&["--host", "swarm-node1"])), "ways");
+    assert_eq!(said["host"]["tcp"], json!([22, 2377, 7946, 8088, 8300, 8301, 8302, 8500, 8501, 8600]), "{said:#}");
+
+    let said = try_host(&workplace, &tree(&workplace, &arguments(&["--role", "agent"])), "fence");
+    assert_eq!(said["ipv4"]["tcp"], json!([22, 80, 443, 2375, 3375, 8080, 9931]), "{said:#}");
+}
+
+#[test]
+fn a_container_reaches_no_metadata_and_keeps_its_resolver() {
+    let all = |address: &str| ["53/tcp", "53/udp", "80/tcp"].map(|port| format!("{address} {port}"));
+    let dns = |address: &str| ["53/tcp", "53/udp"].map(|port| format!("{address} {port}")).to_vec();
+    let elsewhere = |closed: &[&str], open: Vec<String>| {
+        let others = ["168.63.129.16", "169.254.169.254", "fd00:a9fe:a9fe::1", "fd00:ec2::254", "fd20:ce::254"];
+        let others = others.iter().filter(|address| !closed.contains(address)).flat_map(|address| all(address));
+        let mut open: Vec<String> = others.chain(open).collect();
+        open.sort_unstable();
+        json!(open)
+    };
+    let v4 = "169.254.169.254";
+    let any = &["168.63.129.16", v4, "fd00:a9fe:a9fe::1", "fd00:ec2::254", "fd20:ce::254"];
+    let unknown = [dns("168.63.129.16"), dns(v4)].concat();
+    for (platform, expected) in [
+        ("ec2", elsewhere(&[v4, "fd00:ec2::254"], vec![])),
+        ("gce", elsewhere(&[v4, "fd20:ce::254"], dns(v4))),
+        ("azure", elsewhere(&[v4, "168.63.129.16"], dns("168.63.129.16"))),
+        ("linode", elsewhere(&[v4, "fd00:a9fe:a9fe::1"], vec![])),
+        ("openstack", elsewhere(&[v4], vec![])),
+        ("digitalocean", elsewhere(&[v4], vec![])),
+        ("hetzner", elsewhere(&[v4], vec![])),
+        ("vagrant", elsewhere(&[v4], vec![])),
+        // Where a host rendered by role will run nobody knows.
+        ("", elsewhere(any, unknown)),
+    ] {
+        let workplace = Workplace::new();
+        let set = format!("hosts.swarm-node1.platform={platform}");
+        let named = ["--host", "swarm-node1", "--set", &set];
+        let said = try_host(
+            &workplace,
+            &tree(&workplace, if platform.is_empty() { &["--role", "agent"] } else { &named }),
+            "fence",
+        );
+        assert_eq!(said["metadata"], expected, "{platform:?}: {said:#}");
+    }
+}
+
+#[test]
+fn rules_that_somebody_flushes_are_back_at_once() {
+    let workplace = Workplace::new();
+    let gone = "genhost: the firewall is not loaded\n";
+    for stack in ["classic", "swarm-mode"] {
+        let tree = tree(&workplace, &["--stack", stack, "--role", "vpn-server"]);
+        let said = try_host(&workplace, &tree, "unit");
+        for (what, expected) in [
+            ("before", gone),
+            ("verify before", "FAIL firewall: genhost: the firewall is not loaded\n"),
+            ("after", ""),
+            ("verify", "ok   firewall\n"),
+            ("flushed at the start", ""),
+            ("flush ruleset", ""),
+            ("delete table inet genhost", ""),
+            ("open", gone),
+            ("verify open", "FAIL firewall: genhost: the firewall is not loaded\n"),
+            ("mended", ""),
+            ("log", &"genhost: firewall loaded again\n".repeat(5)),
+        ] {
+            assert_eq!(said[what], expected, "{what}: {said:#}");
+        }
+        assert_eq!(said["farewell"], 1, "{said:#}");
+    }
+}
+
+#[test]
+fn nothing_that_carries_the_cluster_starts_without_a_firewall() {
+    let workplace = Workplace::new();
+    let check = "ExecStartPre=+/usr/lib/genhost/firewall\n";
+    for stack in ["classic", "swarm-mode"] {
+        let tree = tree(&workplace, &["--stack", stack, "--host", "swarm-node0"]);
+        for path in [
+            "/etc/systemd/system/softether-.service.d/daemon.conf",
+            "/etc/systemd/system/docker.service.d/genhost.conf",
+        ] {
+            let text = tree["files"][path]["content"]["text"].as_str().expect("a drop-in");
+            let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("Exec")).collect();
+            assert!(commands[0] == check.trim_end(), "{stack}: {path}: {commands:?}");
+        }
+    }
 }

@@ -203,7 +203,7 @@ impl Host {
             mount -t sysfs -o ro sysfs root/sys; mount --bind \"$2\" root/test; mount --bind \"$3\" root/mnt
             ip link set lo up
             # the daemons start on a host that has its firewall; what that lets through is tests/firewall.rs's business
-            nft 'add table inet genhost; add chain inet genhost input'
+            for n in 1 2; do nft \"table inet genhost { chain c$n { type filter hook forward priority $n; policy drop; }; }\"; done
             cd root/run; install -d -o systemd-network systemd/netif systemd/netif/links systemd/netif/leases; cd ../..
             mount -o remount,bind,ro /
             exec chroot root sh -c 'echo here; exec sleep infinity'";
