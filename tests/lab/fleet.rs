@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::artifacts::{Artifacts, BUSYBOX};
 use crate::fixture::{SECRETS, Workplace};
 use crate::internet::Site;
-use crate::lab::pace;
+use crate::lab::{Lab, pace};
 use crate::machine::Machine;
 use crate::resolver::NAME;
 
@@ -161,6 +161,8 @@ pub struct Fleet {
     pub to_cluster: Duration,
     /// Whether the containers are made.
     boxes: OnceLock<()>,
+    /// Somebody's machine with a worker's user-data, once a check has booted it.
+    thief: OnceLock<&'static Machine>,
 }
 
 /// Seconds of the reference machine within which a fleet heals, come what may. Most of them are Docker's own: a swarm's gossip that found nobody asks again
@@ -193,7 +195,8 @@ impl Fleet {
         let hosts: Vec<_> = hosts.collect();
         let start = Instant::now();
         hosts.iter().for_each(|host| host.power_on());
-        let mut fleet = Self { stack, recipe, hosts, to_cluster: Duration::ZERO, boxes: OnceLock::new() };
+        let mut fleet =
+            Self { stack, recipe, hosts, to_cluster: Duration::ZERO, boxes: OnceLock::new(), thief: OnceLock::new() };
         fleet.wait(stack.seconds, start, |fleet, host| fleet.joined(host));
         fleet.to_cluster = start.elapsed();
         fleet
@@ -226,6 +229,18 @@ impl Fleet {
         std::fs::write(&path, text).expect("the firewall");
         host.ok("systemctl restart genhost-firewall");
         std::fs::write(&path, before).expect("the firewall");
+    }
+
+    /// A machine that somebody has booted with a worker's user-data, a member of the cluster. The check `stolen-user-data` takes it away.
+    pub fn thief(&self, lab: &Lab) -> &'static Machine {
+        self.thief.get_or_init(|| {
+            let thief = lab.guest(self.guest("thief", 93, &self.recipe.print(&["--role", "agent"])));
+            thief.power_on();
+            let members = self.hosts.len() + 1;
+            thief.wait(120, &format!("{} members | grep -c ' alive ' | grep -x {members}", self.stack.consul));
+            thief.wait(60, "cloud-init status | grep -x 'status: done'");
+            thief
+        })
     }
 
     /// All hosts but one.

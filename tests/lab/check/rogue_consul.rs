@@ -1,4 +1,4 @@
-//! Root on a worker starts a server of Consul's.
+//! Somebody who has a worker's user-data, or root on a worker, starts a server of Consul's.
 
 use crate::fleet::Fleet;
 use crate::lab::{Check, Lab, never};
@@ -31,11 +31,11 @@ json.dump(config, open("/run/rogue/genhost.json", "w"))
 const MARK: &str = "only-for-servers-4711";
 
 fn run(lab: &Lab) -> String {
-    lab.each(rogue)
+    lab.each(|fleet| rogue(lab, fleet))
 }
 
-fn rogue(fleet: &Fleet) -> String {
-    let (server, worker) = (fleet.node0(), fleet.worker());
+fn rogue(lab: &Lab, fleet: &Fleet) -> String {
+    let (server, worker) = (fleet.node0(), fleet.thief(lab));
     let consul = fleet.stack.consul;
     server.ok(&format!("{consul} kv put genhost/swarm/{MARK} {MARK}"));
     let program = worker.ok("readlink -f /usr/local/bin/consul");
@@ -57,16 +57,14 @@ fn rogue(fleet: &Fleet) -> String {
         worker.ok(&format!("systemctl stop rogue-{certificate}; rm -rf /run/rogue"));
         server.run(&format!("{consul} force-leave -prune rogue"));
         server.wait(30, &format!("! {consul} members | grep -E '^rogue .* alive'"));
-        assert!(!held.ok, "{}: a rogue server {certificate} its certificate holds {}", worker.machine.name, held.text);
-        assert!(
-            token.ok != tokens.ok || !token.ok,
-            "{}: a rogue server holds the management token",
-            worker.machine.name
-        );
+        assert!(!held.ok, "{}: a rogue server {certificate} its certificate holds {}", worker.name, held.text);
+        assert!(token.ok != tokens.ok || !token.ok, "{}: a rogue server holds the management token", worker.name);
         seen.push(certificate);
     }
     worker.ok("systemctl start consul");
     server.ok(&format!("{consul} kv delete genhost/swarm/{MARK}"));
-    fleet.wait_well(crate::fleet::HEALS, std::time::Instant::now());
+    let members = fleet.hosts.len() + 1;
+    worker.wait(60, &format!("{consul} members | grep -c ' alive ' | grep -x {members}"));
+    fleet.assert_well();
     format!("{} certificate: a server to all, and nothing in its data", seen.join(" and "))
 }

@@ -20,11 +20,7 @@ fn stolen(lab: &Lab, fleet: &Fleet) -> String {
     for (label, secret) in &secrets {
         assert!(!user_data.contains(secret.as_str()), "a worker's user-data has {label}");
     }
-    let thief = lab.guest(fleet.guest("thief", 93, &user_data));
-    thief.power_on();
-    let (consul, members) = (fleet.stack.consul, fleet.hosts.len() + 1);
-    thief.wait(120, &format!("{consul} members | grep -c ' alive ' | grep -x {members}"));
-    thief.wait(60, "cloud-init status | grep -x 'status: done'");
+    let thief = fleet.thief(lab);
     let said = (fleet.stack.as_a_worker)(fleet, thief);
     // It asks with all that it has.
     let code = |with: &str, what: &str| thief.ok(&format!("curl -sm9 -o /dev/null -w '%{{http_code}}' {with} {what}"));
