@@ -621,9 +621,7 @@ fn the_example_opens_its_port_on_the_vpn_alone() {
     let workplace = example();
     let tree = example_tree(&workplace, &["--host", "swarm-node0"]);
     let rules = tree.text("/etc/genhost/firewall.nft").expect("a firewall");
-    let define = |line: &&str| line.starts_with("define tcp_vpn = {") && line.contains(",9200}");
-    assert_eq!(rules.lines().filter(|line| line.contains("9200")).filter(define).count(), 1, "{rules}");
-    let opens = |chain: &&str| chain.contains("tcp dport $tcp_vpn accept");
+    let opens = |chain: &&str| chain.lines().any(|line| line.ends_with(",9200} accept"));
     let opened: Vec<&str> =
         rules.split("chain ").filter(opens).filter_map(|chain| chain.split_whitespace().next()).collect();
     assert_eq!(opened, ["vpn"], "{rules}");
@@ -704,9 +702,11 @@ fn a_components_secret_is_the_clusters_and_in_its_one_file() {
 #[test]
 fn a_components_secret_can_be_set_by_hand() {
     let workplace = backup();
-    let set = |label| workplace.write("secrets.yaml", format!("{}own:\n  {label}: my own\n", fixture::SECRETS));
+    let set = |label| {
+        workplace.write("secrets.yaml", format!("{}own:\n  {label}: nine-fish-ride-a-tractor\n", fixture::SECRETS))
+    };
     set("component/backup/password");
-    assert_eq!(backup_tree(&workplace, "swarm-node1").text(PASSWORD), Some("my own\n"));
+    assert_eq!(backup_tree(&workplace, "swarm-node1").text(PASSWORD), Some("nine-fish-ride-a-tractor\n"));
     set("component/backup/passwort");
     let arguments = ["--templates", "templates", "--host", "swarm-node1", "--set", "components=[backup]"];
     let ran = workplace.genhost(arguments);

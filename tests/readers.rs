@@ -183,7 +183,7 @@ fn cloud_init_unpacks_user_data_that_is_compressed() {
     let note = workplace.genhost([&host[..], &["small"]].concat());
     assert!(note.stderr().contains("compressed to"), "{}", note.stderr());
     // EC2 is a label of the engine's too, so it is the same host that a larger limit leaves as it is.
-    let profile = "summary: EC2 with room\nuser_data_limit: 65536\ngzip: true\n";
+    let profile = "summary: EC2 with room\nuser_data_limit: 65536\ngzip: true\nmetadata: {addresses: [169.254.169.254, 'fd00:ec2::254']}\n";
     workplace.write("profiles/platforms/ec2.yaml", profile);
     workplace.genhost([&host[..], &["large", "--profiles", "profiles"]].concat()).stdout_of_success();
     let unpack = "import sys; from cloudinit.util import decomp_gzip; \
@@ -408,12 +408,20 @@ fn shellcheck_has_nothing_to_say_about_any_script() {
     }
 }
 
+/// EC2 and Linode, whose limit is the smallest, take it so. As plain text it is over that limit; docs/security.md says what for.
 #[test]
-fn no_user_data_of_a_role_of_the_articles_stack_is_over_16_kib() {
+fn user_data_of_a_role_of_the_articles_stack_fits_everywhere_when_it_is_compressed() {
     let roles = |host: &Host| host.case_arguments.iter().filter(|argument| *argument == "--role").count();
     let one_role = |host: &Host| host.case.starts_with("classic/") && roles(host) == 1;
-    let sizes: Vec<(String, usize)> =
-        Host::all().into_iter().filter(one_role).map(|host| (host.case, host.user_data.len())).collect();
+    let sizes: Vec<(String, usize)> = Host::all()
+        .into_iter()
+        .filter(one_role)
+        .map(|host| {
+            let output = run("gzip", &["-9nk", "user-data"], host.workplace.as_ref());
+            assert!(output.status.success(), "{}", text(&output));
+            (host.case, std::fs::metadata(host.workplace.path("user-data.gz")).expect("gzip's").len() as usize)
+        })
+        .collect();
     assert!(sizes.len() >= 4, "{sizes:?}");
     let over: Vec<_> = sizes.iter().filter(|(_, bytes)| *bytes > 16 << 10).collect();
     assert!(over.is_empty(), "{over:?}");
