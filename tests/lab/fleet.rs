@@ -149,8 +149,8 @@ pub struct Fleet {
     boxes: OnceLock<()>,
 }
 
-/// Seconds of the reference machine within which a fleet heals, come what may. Most of them are Docker's own: a swarm's gossip that found nobody asks again
-/// after 60 s, and managers that lost each other have been without a leader for two minutes.
+/// Seconds of the reference machine within which a fleet heals, come what may. Most of them are Docker's own: a swarm's gossip that
+/// found nobody asks again after 60 s, and managers that lost each other have been without a leader for two minutes.
 pub const HEALS: u64 = 240;
 
 /// The overlay network that the checks make once.
