@@ -165,8 +165,8 @@ pub struct Fleet {
     thief: OnceLock<&'static Machine>,
 }
 
-/// Seconds of the reference machine within which a fleet heals, come what may. Most of them are Docker's own: a swarm's gossip that found nobody asks again
-/// after 60 s, and managers that lost each other have been without a leader for two minutes.
+/// Seconds of the reference machine within which a fleet heals, come what may. Most of them are Docker's own: a swarm's gossip that
+/// found nobody asks again after 60 s, and managers that lost each other have been without a leader for two minutes.
 pub const HEALS: u64 = 240;
 
 /// What the person `user` of every fleet's VPN types.
