@@ -15,7 +15,6 @@ use serde_json::Value;
 struct Host {
     case: String,
     case_arguments: Vec<String>,
-    user_data: String,
     tree: Value,
     workplace: Workplace,
 }
@@ -27,8 +26,8 @@ impl Host {
             let json = [case.arguments.as_slice(), &["--format".into(), "json".into()]].concat();
             let tree = serde_json::from_str(&workplace.genhost(&json).stdout_of_success()).expect("a host as JSON");
             let user_data = workplace.genhost(&case.arguments).stdout_of_success();
-            workplace.write("user-data", &user_data);
-            Self { case: case.name(), case_arguments: case.arguments, user_data, tree, workplace }
+            workplace.write("user-data", user_data);
+            Self { case: case.name(), case_arguments: case.arguments, tree, workplace }
         });
         hosts.collect()
     }
