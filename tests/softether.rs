@@ -355,6 +355,56 @@ fn the_daemons_keep_what_was_declared() {
     assert!(nat.lines().any(|line| line.starts_with("Use Virtual NAT Function") && line.ends_with("|No")), "{nat}");
 }
 
+/// What the client's management port gives away is the VPN's password, and the check of the server's certificate.
+#[test]
+fn nobody_manages_a_client_without_its_password() {
+    let (server, client) = server_and_client(&Rendered::named("swarm-node1"));
+    server.unit("start", SERVER);
+    client.unit("start", CLIENT);
+    client.wait(10, &established("swarm-node1"));
+    let nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    // A vpncmd that is refused asks for a password for ever.
+    let ask = |who: &str, password: &str, command: &str| {
+        let asked =
+            format!("cd /tmp; {who} timeout 2 vpncmd 127.0.0.1 /CLIENT {password} /CMD {command} | head -c 2000");
+        said(&client.run(&asked))
+    };
+    let export = "AccountExport private /SAVEPATH:/tmp/stolen.vpn";
+    client.ok("chmod 1777 /tmp");
+    for who in ["", nobody] {
+        for (password, command) in
+            [("", export), ("/PASSWORD:", "AccountServerCertDisable private"), ("/PASSWORD:wrong", export)]
+        {
+            let answer = ask(who, password, command);
+            let is_refused = answer.contains("Access has been denied") && !answer.contains("successfully");
+            assert!(is_refused, "{who} {password} {command}: {answer}");
+        }
+    }
+    assert_eq!(client.run("test -e /tmp/stolen.vpn").status.code(), Some(1));
+    // The daemon goes on, and whoever has the password gets in.
+    client.ok(&established("swarm-node1"));
+    let answer = ask("", &format!("/PASSWORD:{}", management("swarm-node1")), export);
+    assert!(answer.contains("The command completed successfully."), "{answer}");
+    client.ok("grep HashedPassword /tmp/stolen.vpn");
+    client.unit("stop", CLIENT);
+    let written = softether(&client.ok("cat /var/lib/softether/vpn_client.config"));
+    assert_eq!(written["root/AccountDatabase/Account0/CheckServerCert"], "bool true");
+}
+
+#[test]
+fn without_its_firewall_a_host_starts_no_vpn() {
+    let host = Host::start(&Rendered::named("swarm-node0"));
+    host.ok("nft flush ruleset");
+    for unit in [SERVER, CLIENT] {
+        let output = host.run(&format!("/test/unit/{unit} start"));
+        assert!(!output.status.success(), "{unit}");
+        assert_eq!(said(&output), "genhost: the firewall is not loaded\n", "{unit}");
+    }
+    assert!(!host.run("pidof vpnserver vpnclient").status.success());
+    host.ok("nft -f /etc/genhost/firewall.nft");
+    host.unit("start", SERVER);
+}
+
 #[test]
 fn a_client_comes_back_by_itself_after_a_restart_of_the_server() {
     let (server, client) = server_and_client(&Rendered::named("swarm-node1"));

@@ -168,7 +168,7 @@ pub enum Problem {
     SecretAndValue { name: String },
     #[error("`{label}` is the secret of nobody in this cluster")]
     SecretOfNobody { label: String, known: Vec<String> },
-    #[error("the cluster's own parts use {port}/{protocol}, on the VPN alone and without a password")]
+    #[error("the cluster's own parts use {port}/{protocol}, on the VPN alone")]
     PortOfVpn { port: u16, protocol: &'static str },
     #[error("Docker takes no image of the name `{name}`")]
     ImageName { name: String },

@@ -200,7 +200,8 @@ struct Resolver<'a> {
 impl Resolver<'_> {
     fn plan(&self, subject: &Subject) -> Result<HostPlan> {
         let Stage { stack, system, mut parts } = stage(self.catalogue, self.cluster, &self.host)?;
-        if let Some(open) = self.cluster.open.iter().find(|open| parts.vpn_ports.contains(&open.value)) {
+        let is_own = |open: &OpenPort| parts.vpn_ports.contains(open) || parts.joining_ports.contains(open);
+        if let Some(open) = self.cluster.open.iter().find(|open| is_own(&open.value)) {
             let protocol = open.protocol.as_str();
             return Err(Diagnostic::at(open.place, Problem::PortOfVpn { port: open.port, protocol }));
         }

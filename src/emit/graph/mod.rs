@@ -90,6 +90,9 @@ impl Picture {
                 };
                 [part(tcp, Protocol::Tcp), part(udp, Protocol::Udp)].into_iter().flatten().collect::<Vec<_>>().join(" ")
             };
+            let all = |hosts: &[u16], joining: &[u16]| {
+                hosts.iter().chain(joining).copied().collect::<BTreeSet<u16>>().into_iter().collect::<Vec<_>>()
+            };
             let public = |protocol| {
                 let ports = firewall.public.iter().filter(|open: &&OpenPort| open.protocol == protocol);
                 ports.map(|open| open.port).collect::<Vec<u16>>()
@@ -102,7 +105,13 @@ impl Picture {
                 is_server: host.name.as_str() == server,
                 ports: [
                     (Audience::Internet, of(&public(Protocol::Tcp), &public(Protocol::Udp))),
-                    (Audience::Hosts, of(&firewall.vpn.tcp, &firewall.vpn.udp)),
+                    (
+                        Audience::Hosts,
+                        of(
+                            &all(&firewall.vpn.tcp, &firewall.joining.tcp),
+                            &all(&firewall.vpn.udp, &firewall.joining.udp),
+                        ),
+                    ),
                     (Audience::People, of(&firewall.people.tcp, &firewall.people.udp)),
                 ],
             };
