@@ -45,7 +45,7 @@ settings:
   own: {text: \"a: {{ b }} % $c 'd'\\n\", number: 5, flag: false, list: [a, b]}
 firewall: {open: [80/tcp, 53/udp]}
 ";
-const OWN_SECRETS: &str = "own:\n  vpn/administrator: \"hunter2 %\"\n  vpn/psk: 'it''s'\n  vpn/user/user: ünï\n";
+const OWN_SECRETS: &str = "own:\n  vpn/administrator: \"hunter2 % of nine otters\"\n  vpn/psk: 'it''s nine fish on tractors'\n  vpn/user/user: ünï fährt neun Traktoren\n";
 const COMPONENT: &str = "\
 summary: A component of the user's
 needs: [docker]

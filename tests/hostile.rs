@@ -405,7 +405,9 @@ fn passwords_are_hashed_as_softether_hashes_them_or_refused() {
     let can_be = |text: &String| {
         (1..=127).contains(&text.len()) && !text.chars().any(char::is_control) && text.trim_matches(' ') == text
     };
-    let (carried, refused): (Vec<_>, Vec<_>) = texts().into_iter().partition(can_be);
+    // What can be guessed is refused for that alone.
+    let texts = texts().into_iter().map(|text| text + "nine-fish-ride-a-tractor");
+    let (carried, refused): (Vec<_>, Vec<_>) = texts.partition(can_be);
     let users: Vec<(String, &String)> = (0..).map(|number| format!("User.{number}")).zip(&carried).collect();
     let place = workplace(&[], &[]);
     let names: Vec<&str> = users.iter().map(|(name, _)| name.as_str()).collect();

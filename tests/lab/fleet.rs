@@ -73,7 +73,7 @@ impl Recipe {
         let workplace = Workplace::new();
         workplace.write(
             "secrets.yaml",
-            format!("{SECRETS}own:\n  vpn/user/user: {PASSWORD}\n  vpn/psk: shared-by-seven-otters\n"),
+            format!("{SECRETS}own:\n  vpn/user/user: {PASSWORD}\n  vpn/psk: seven-otters-share-a-kettle\n"),
         );
         workplace.write("cluster.yaml", cluster.replace(NAME, &stack.endpoint()));
         Self { workplace }
