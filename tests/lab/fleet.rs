@@ -243,6 +243,16 @@ impl Fleet {
         })
     }
 
+    /// Asks something of every host at the same time.
+    #[track_caller]
+    pub fn on_each<T: Send>(&self, ask: impl Fn(&Host) -> T + Sync) -> Vec<T> {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = self.hosts.iter().map(|host| scope.spawn(|| ask(host))).collect();
+            let ended: Vec<_> = threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+            ended.into_iter().map(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        })
+    }
+
     /// All hosts but one.
     pub fn others<'a>(&'a self, host: &'a Host) -> impl Iterator<Item = &'a Host> {
         self.hosts.iter().filter(|other| other.name != host.name)

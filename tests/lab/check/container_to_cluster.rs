@@ -25,9 +25,8 @@ fn reached(fleet: &Fleet) -> String {
             host.vpn_address
         )
     };
-    let mut pairs = 0;
-    let mut offered = 0;
-    for from in &fleet.hosts {
+    let asked = fleet.on_each(|from| {
+        let (mut pairs, mut offered) = (0, 0);
         for to in &fleet.hosts {
             let kinds = [
                 ("an overlay network", fleet.in_box(from, &ask(to))),
@@ -35,11 +34,8 @@ fn reached(fleet: &Fleet) -> String {
             ];
             for (kind, command) in kinds {
                 let open = from.ok(&command);
-                assert_eq!(
-                    open, "",
-                    "cluster ports of {} that a container on {kind} of {} reaches",
-                    to.machine.name, from.machine.name
-                );
+                let (there, here) = (&to.machine.name, &from.machine.name);
+                assert_eq!(open, "", "cluster ports of {there} that a container on {kind} of {here} reaches");
                 pairs += 1;
             }
             // The host itself, which may, shows that somebody is there.
@@ -49,7 +45,9 @@ fn reached(fleet: &Fleet) -> String {
         }
         // A container reaches what is no port of the cluster's.
         from.ok(&format!("docker run --rm {BUSYBOX} timeout 5 nc {} 443 </dev/null", fleet.stack.endpoint()));
-    }
+        (pairs, offered)
+    });
+    let (pairs, offered) = asked.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     assert!(offered > 0, "hosts offer each other nothing");
     format!("{pairs} pairs, none reached; hosts reach {offered} ports of each other")
 }

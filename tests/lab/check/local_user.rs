@@ -13,7 +13,7 @@ pub const CHECK: Check = Check {
 
 fn run(lab: &Lab) -> String {
     lab.each(|fleet| {
-        let said: usize = fleet.hosts.iter().map(robbed).sum();
+        let said: usize = fleet.on_each(robbed).into_iter().sum();
         fleet.assert_well();
         format!("{said} secrets of each kind looked for in files, journals, command lines and the client's own port")
     })
@@ -57,22 +57,20 @@ fn robbed(host: &Host) -> usize {
         "docker run --rm --net=host -v /tmp/v:/tmp/v -v /bin:/bin:ro -v /lib:/lib:ro -v /lib64:/lib64:ro -v /usr:/usr:ro -w /tmp/v {BUSYBOX}"
     );
     for who in [AS_NOBODY, &container] {
-        for password in ["", "/PASSWORD:", "/PASSWORD:genhost"] {
+        for password in ["", "/PASSWORD:genhost"] {
             let ask = |command: &str| {
                 let vpncmd = format!("./vpncmd 127.0.0.1 /CLIENT {password} /CMD {command}");
-                host.run(&format!("cd /tmp/v; {who} timeout 5 {vpncmd} </dev/null 2>&1 | head -c 9999")).text
+                host.run(&format!("cd /tmp/v; {who} timeout 3 {vpncmd} </dev/null 2>&1 | head -c 9999")).text
             };
             let said = ask(&format!("AccountExport {account} /SAVEPATH:/tmp/v/out"));
             let taken = host.run("cat /tmp/v/out; rm -f /tmp/v/out").text;
             assert!(!taken.contains("HashedPassword"), "{}: {who} {password}: {said}", host.machine.name);
-            for command in ["AccountServerCertDisable", "AccountDisconnect"] {
-                let said = ask(&format!("{command} {account}"));
-                assert!(
-                    !said.contains("The command completed successfully"),
-                    "{}: {who} {password}: {command}: {said}",
-                    host.machine.name
-                );
-            }
+            let said = ask(&format!("AccountServerCertDisable {account}"));
+            assert!(
+                !said.contains("The command completed successfully"),
+                "{}: {who} {password}: {said}",
+                host.machine.name
+            );
         }
     }
     // It listens, or all of this was for nothing.
