@@ -18,10 +18,10 @@ fn run(lab: &Lab) -> String {
 
 fn stranger(lab: &Lab, fleet: &Fleet) -> String {
     let laptop = Laptop::join(lab, fleet, "laptop");
-    // What a person reaches of each host, beside what everybody does.
+    // What a person reaches of each host, beside what everybody does. On 8501 Consul asks for a host's certificate.
     let reaches = |people: &dyn Fn(&Host) -> Vec<u16>| {
         for host in &fleet.hosts {
-            let mut ports = [host.seat.open, &people(host)].concat();
+            let mut ports = [host.seat.open, &[8501], &people(host)].concat();
             ports.sort_unstable();
             assert_eq!(laptop.passes(&host.vpn_address), ports, "what a person reaches of {}", host.machine.name);
         }
@@ -30,6 +30,8 @@ fn stranger(lab: &Lab, fleet: &Fleet) -> String {
     let published = |host: &Host| if host.name == fleet.node1().name { &[8080][..] } else { &[] };
     reaches(&|host| [host.seat.people, published(host)].concat());
     laptop.ok("curl -sfm5 http://192.168.30.2:8500/v1/status/leader | grep 192.168.30.2");
+    let api = laptop.run("curl -skm5 https://192.168.30.2:8501/v1/status/leader");
+    assert!(!api.ok, "Consul's API for hosts answers a person: {}", api.text);
     let page = laptop.run("curl -sfm5 http://192.168.30.2:2375/info");
     assert!(!page.ok, "a person reaches a Docker API");
     for key in fleet.stack.unread {
