@@ -49,8 +49,9 @@ pub const ALL: &[Check] = &[
     open_port::CHECK,
     local_user::CHECK,
     rogue_consul::CHECK,
-    flushed_firewall::CHECK,
+    // Takes the machine away that the one before has booted.
     stolen_user_data::CHECK,
+    flushed_firewall::CHECK,
     l2tp::CHECK,
     speed::CHECK,
     unheard::CHECK,

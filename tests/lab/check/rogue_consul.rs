@@ -65,6 +65,5 @@ fn rogue(lab: &Lab, fleet: &Fleet) -> String {
     server.ok(&format!("{consul} kv delete genhost/swarm/{MARK}"));
     let members = fleet.hosts.len() + 1;
     worker.wait(60, &format!("{consul} members | grep -c ' alive ' | grep -x {members}"));
-    fleet.assert_well();
     format!("{} certificate: a server to all, and nothing in its data", seen.join(" and "))
 }
