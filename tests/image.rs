@@ -151,7 +151,7 @@ fn sealed_disks_of_two_releases_become_one_swarm_by_their_seeds() {
     assert!(members.contains("swarm-node0") && members.contains("192.168.30.2"), "{members}");
     let nodes = guest.wait("docker node ls | grep swarm-node0");
     assert!(nodes.contains("Ready") && nodes.contains("Leader"), "{nodes}");
-    let verified = guest.wait("genhost-verify");
+    let verified = guest.wait("genhost-verify 900");
     assert!(verified.contains("ok   port (ingress)"), "{verified}");
     println!("everything answers after {} s", begin.elapsed().as_secs());
     // Nothing was installed: there is no list of packages that could be; nothing was fetched: there is nobody to ask.

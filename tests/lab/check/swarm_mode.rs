@@ -27,12 +27,12 @@ const EMPTY: &str = "--endpoint-mode dnsrr --no-resolve-image --stop-grace-perio
     --mount type=bind,src=/bin,dst=/bin,ro --mount type=bind,src=/lib,dst=/lib,ro \
     --mount type=bind,src=/lib64,dst=/lib64,ro --mount type=bind,src=/usr,dst=/usr,ro localhost/genhost-empty";
 
-/// genhost-verify is content, at the second try when it must be.
+/// genhost-verify is content within two minutes.
 #[track_caller]
 fn verified(host: &Machine) {
-    let (start, limit) = (Instant::now(), pace().seconds(240));
+    let (start, limit) = (Instant::now(), pace().seconds(120));
     loop {
-        let answer = host.run_for(240, "genhost-verify");
+        let answer = host.run_for(120, &format!("genhost-verify {}", pace().seconds(60).as_secs()));
         if answer.ok {
             return;
         }
