@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use fixture::Workplace;
+use fixture::root::in_root;
+use serde_json::Value;
 
 /// The built-in cluster in a directory, with a cluster file.
 fn cluster(stack: &str) -> Workplace {
@@ -122,6 +124,80 @@ fn a_cluster_file_without_its_secrets_makes_none() {
     let empty = Workplace::empty();
     empty.genhost(["--role", "agent"]).stdout_of_success();
     assert!(empty.path("secrets.yaml").exists());
+}
+
+/// A real Consul 1.8.7 with the files of the vpn-server from before and after, on one disk.
+#[test]
+fn consul_refuses_what_was_rotated() {
+    let workplace = cluster("swarm-mode");
+    let zeros = "0".repeat(64);
+    let consul = format!("artifacts.consul={{urls: ['https://consul.test/'], sha256: {{amd64: '{zeros}'}}}}");
+    let files = [
+        "/etc/consul.d/genhost.json",
+        "/etc/consul.d/genhost.pem",
+        "/etc/genhost/consul-management",
+        "/etc/genhost/consul-acl",
+    ];
+    let server = |side: &str| {
+        let old_consul = ["--set", "versions.consul=1.8.7", "--set", consul.as_str(), "--format", "json"];
+        let json = workplace.genhost([&["--host", "swarm-node0"], &old_consul[..]].concat()).stdout_of_success();
+        let tree: Value = serde_json::from_str(&json).expect("JSON");
+        for path in files.iter().chain(&["/usr/lib/genhost/consul-acl"]) {
+            let text = tree["files"][path]["content"]["text"].as_str().unwrap_or_else(|| panic!("no {path}"));
+            workplace.write(&format!("{side}{path}"), text);
+        }
+        let words = ["consul/gossip", "consul/management", "consul/token/swarm-node1"];
+        let values =
+            words.map(|label| workplace.genhost(["secrets", "show", label]).stdout_of_success().trim_end().to_owned());
+        workplace.write(&format!("{side}/values"), values.join("\n") + "\n");
+    };
+    server("before");
+    for label in ["consul/gossip", "consul/management", "consul/token/swarm-node1"] {
+        workplace.genhost(["secrets", "rotate", label]).stdout_of_success();
+    }
+    server("after");
+    let prepare = "ip link add vpn_vlan0 type veth peer name other; ip link set other up; ip addr add 192.168.30.2/24 dev vpn_vlan0; ip link set vpn_vlan0 up
+        cp -a before after disk/root/";
+    let script = r#"
+        api() { curl -sm9 -H "X-Consul-Token: $1" "localhost:8500/v1/$2"; }
+        code() { curl -sm9 -o /dev/null -w '%{http_code} ' -H "X-Consul-Token: $1" localhost:8500/v1/acl/token/self; }
+        boot() {
+          cp -r /$1/etc /$1/usr /
+          mkdir -p /var/lib/genhost/consul
+          install -D /etc/consul.d/genhost.pem /run/credentials/consul.service/genhost.pem
+          consul agent -config-file /etc/consul.d/genhost.json >/log 2>&1 &
+          consul=$!
+          tries=0
+          until api "$(sed -n 2p /$1/values)" acl/tokens | grep -q Accessor; do
+            tries=$((tries + 1))
+            [ $tries -lt 60 ] || { cat /log; exit 1; }
+            sleep 1
+          done
+          sh /usr/lib/genhost/consul-acl
+          api "$(sed -n 2p /$1/values)" operator/keyring | grep -o '"Keys":{[^}]*}' | sort -u
+          for side in before after; do for line in 2 3; do code "$(sed -n ${line}p /$side/values)"; done; done
+          echo
+        }
+        boot before
+        kill $consul
+        wait $consul || :
+        boot after
+        kill $consul
+        wait $consul || :
+    "#;
+    let output = in_root("bullseye", workplace.as_ref(), prepare, script);
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let key = |side: &str| {
+        let values = std::fs::read_to_string(workplace.path(&format!("{side}/values"))).expect("values");
+        format!("\"Keys\":{{\"{}\":1}}\n", values.lines().next().expect("a key"))
+    };
+    let expected = format!(
+        "{}200 200 403 403 \ngenhost: removed the token Master Token\n\
+         genhost: removed the token consul/token/swarm-node1\n{}403 403 200 200 \n",
+        key("before"),
+        key("after")
+    );
+    assert_eq!(said[0], expected, "{}", said[1]);
 }
 
 /// Every name after `-o` and `>` in a command of the documentation, and what `genhost build` and a lock's neighbours are called.
