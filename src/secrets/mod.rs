@@ -4,6 +4,7 @@ mod certificate;
 mod hash;
 mod key_pair;
 mod label;
+mod password;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -67,9 +68,6 @@ impl fmt::Debug for Own {
 /// Letters and digits that are not mistaken for one another (RFC 4648's base32 in lower case): 24 of them are 120 bits.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const PASSWORD_LENGTH: usize = 24;
-/// Passwords that are set by hand have as many characters at least. The internet can try those of people, and whoever hears a login
-/// by L2TP can try them at home, as fast as his machine hashes.
-const SHORTEST_PASSWORD: usize = 12;
 
 impl Secrets {
     /// Secrets with nothing set by hand, all of them in their first epoch.
@@ -95,7 +93,7 @@ impl Secrets {
                 if value.is_empty() || value.len() > 127 || value.chars().any(char::is_control) || is_cut {
                     return Err(Problem::BadPassword { label: text });
                 }
-                if let Some(reason) = weakness(&text, &value) {
+                if let Some(reason) = password::weakness(&text, &value) {
                     return Err(Problem::WeakPassword { label: text, reason });
                 }
             }
@@ -251,22 +249,4 @@ fn uuid(mut bytes: [u8; 16]) -> String {
 fn is_uuid(text: &str) -> bool {
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
     lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// Why somebody would guess a password; what the label says of it is what he would try first.
-fn weakness(label: &str, password: &str) -> Option<String> {
-    if password.chars().count() < SHORTEST_PASSWORD {
-        return Some(format!("it has fewer than {SHORTEST_PASSWORD} characters"));
-    }
-    let known: Vec<&str> = label.split('/').chain(["genhost", "softether", "consul", "docker", "swarm"]).collect();
-    let estimate = zxcvbn::zxcvbn(password, &known);
-    // 4, the best of its scores: more than 10^10 guesses.
-    if estimate.score() == zxcvbn::Score::Four {
-        return None;
-    }
-    let warning = estimate.feedback().and_then(zxcvbn::feedback::Feedback::warning);
-    Some(warning.map_or_else(
-        || "it takes too few guesses".to_owned(),
-        |warning| warning.to_string().trim_end_matches('.').to_lowercase(),
-    ))
 }
