@@ -40,9 +40,17 @@ fn verified(host: &Machine) {
     }
 }
 
-/// The lines of a user-data that another Consul does not change: its pin, what it calls its page since 1.9, the host's id.
+/// The lines of a user-data that another Consul does not change: its pin, what it calls its page since 1.9 and TLS since 1.12, the host's
+/// id.
 fn but_for_consul(user_data: &str) -> Vec<&str> {
-    let is_its = |line: &&str| line.ends_with(".zip") || line.contains("\"ui") || line.starts_with("# ");
+    let of_tls = ["\"tls\"", "\"defaults\"", "\"internal_rpc\"", "_file\": \"/run/cred", "\"verify_"];
+    let is_its = |line: &&str| {
+        line.ends_with(".zip")
+            || line.contains("\"ui")
+            || line.starts_with("# ")
+            || line.trim() == "},"
+            || of_tls.iter().any(|key| line.contains(key))
+    };
     user_data.lines().filter(|line| !is_its(line)).collect()
 }
 
