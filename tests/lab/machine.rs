@@ -204,6 +204,25 @@ impl Machine {
         answer.text
     }
 
+    /// The status of an HTTP answer, asked for with curl's arguments: 403, say. A server of Consul's that cannot be reached at the
+    /// moment is a 5xx, which says nothing about rights: it is asked again.
+    #[track_caller]
+    pub fn http_status(&self, arguments: &str) -> String {
+        let script = format!(
+            "status=$(curl -sm9 -o /tmp/answer -w '%{{http_code}}' {arguments}); echo $status
+             case $status in 5*) cat /tmp/answer; exit 1 ;; esac"
+        );
+        let (start, limit) = (Instant::now(), pace().seconds(60));
+        loop {
+            let answer = self.run(&script);
+            if answer.ok {
+                return answer.text;
+            }
+            assert!(start.elapsed() < limit, "{}: curl {arguments}: {}", self.name, answer.text);
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
     /// Runs a script again and again until it succeeds, and tells how long that took.
     #[track_caller]
     pub fn wait(&self, seconds: u64, script: &str) -> Duration {

@@ -51,15 +51,13 @@ fn rotated(fleet: &Fleet) -> String {
 
     // The old token and the old management token.
     let code = |host: &Host, header: &str, path: &str| {
-        host.ok(&format!(
-            "printf %s '{header}' | curl -sm9 -o /dev/null -w '%{{http_code}}' -H@- localhost:8500/v1/{path}"
-        ))
+        host.http_status(&format!("-H '{}' localhost:8500/v1/{path}", header.trim()))
     };
     let mut refused = vec!["password", "gossip key"];
     if has_tokens {
         let old = worker.ok("cat /root/old/consul-token");
         assert_eq!(code(worker, &old, "kv/genhost/swarm/worker"), "403", "an old token");
-        assert_eq!(code(fleet.node0(), management.trim(), "acl/tokens"), "403", "the old management token");
+        assert_eq!(code(fleet.node0(), &management, "acl/tokens"), "403", "the old management token");
         refused.push("tokens");
     }
 

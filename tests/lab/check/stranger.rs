@@ -35,8 +35,7 @@ fn stranger(lab: &Lab, fleet: &Fleet) -> String {
     let page = laptop.run("curl -sfm5 http://192.168.30.2:2375/info");
     assert!(!page.ok, "a person reaches a Docker API");
     for key in fleet.stack.unread {
-        let code =
-            laptop.ok(&format!("curl -sm5 -o /dev/null -w '%{{http_code}}' 'http://192.168.30.2:8500/v1/{key}'"));
+        let code = laptop.http_status(&format!("'http://192.168.30.2:8500/v1/{key}'"));
         assert_eq!(code, "403", "a person without a token reads {key}");
     }
 

@@ -37,12 +37,7 @@ pub const STACK: Stack = Stack {
 /// How to be one more worker, and nothing else.
 fn as_a_worker(fleet: &Fleet, thief: &Machine) -> String {
     let token = "-H@/etc/genhost/consul-token";
-    let api = |path: &str| {
-        thief.ok(&format!(
-            "curl -sm9 -o /dev/null -w '%{http_code}' {token} localhost:8500/v1/{path}",
-            http_code = "{http_code}"
-        ))
-    };
+    let api = |path: &str| thief.http_status(&format!("{token} localhost:8500/v1/{path}"));
     for (path, code) in [
         ("kv/genhost/swarm/worker", "200"),
         ("kv/genhost/swarm/manager", "403"),
@@ -54,9 +49,7 @@ fn as_a_worker(fleet: &Fleet, thief: &Machine) -> String {
     ] {
         assert_eq!(api(path), code, "what a worker's token gets of {path}");
     }
-    let put = thief.ok(&format!(
-        "curl -sm9 -o /dev/null -w '%{{http_code}}' {token} -XPUT -d x localhost:8500/v1/kv/genhost/swarm/worker"
-    ));
+    let put = thief.http_status(&format!("{token} -XPUT -d x localhost:8500/v1/kv/genhost/swarm/worker"));
     assert_eq!(put, "403", "a worker's token writes how to join");
     thief.wait(90, "docker info -f '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' | grep -x 'active false'");
     for command in ["node ls", "service ls", "swarm join-token worker", "secret ls"] {
