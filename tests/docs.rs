@@ -252,7 +252,7 @@ fn cluster(sources: &mut Sources, catalogue: &Catalogue, stack: &str, system: &s
         overrides.push(format!("images={{swarm: {{urls: ['http://a/swarm.tar'], sha256: {{all: '{sha256}'}}}}}}"));
     }
     let overrides = overrides.iter().map(|text| Override::parse(sources, text).expect("an override")).collect();
-    load::cluster(sources, source, overrides, catalogue).expect("the built-in cluster")
+    load::cluster(sources, source, overrides, catalogue, &BTreeMap::new()).expect("the built-in cluster")
 }
 
 /// The plans of every host and role of the built-in cluster in every stack.
@@ -376,6 +376,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("keys of a platform", "profiles/platforms/probe.yaml", "summary: probe\nqqqqqqqq: 1\n"),
     ("keys of an artifact", "profiles/artifacts/probe.yaml", "summary: probe\nqqqqqqqq: 1\n"),
     ("keys of signed hashes", "profiles/artifacts/probe.yaml", "summary: probe\nsigned: {qqqqqqqq: 1}\n"),
+    ("keys of since", "profiles/artifacts/probe.yaml", "summary: probe\nsince: {one: {qqqqqqqq: 1}}\n"),
     ("keys of a version", "profiles/artifacts/probe.yaml", "summary: probe\nversions: {one: {qqqqqqqq: 1}}\n"),
 ];
 

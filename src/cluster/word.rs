@@ -172,6 +172,13 @@ words! {
     Url: "a url", "http:// or https://, then printable ASCII without blanks or quotes",
         "^https?://[^\\s\"'\\\\]+$", is_url;
 
+    /// A web server: what a url has before its path.
+    Origin: "an origin", "http:// or https://, a host and perhaps a port, without a path, such as https://mirror.example.com",
+        "^https?://[^\\s\"'\\\\/]+/?$", is_origin;
+
+    /// Where a server listens: an address or name of the host, and a TCP port.
+    ListenAddress: "an address to listen on", "an address and a port, such as 127.0.0.1:9323", "^.+:[0-9]+$", is_listen_address;
+
     /// A version as upstream writes it.
     Version: "a version", "letters, digits and . + - ~ _ : only, at most 64 of them, in quotes where it looks like a number",
         "^[A-Za-z0-9.+~_:-]{1,64}$",
@@ -197,6 +204,18 @@ impl Url {
     /// A file in the folder that this names.
     pub fn below(&self, hash: &Sha256) -> Self {
         Self(format!("{}/{hash}", self.0.trim_end_matches('/')))
+    }
+}
+
+impl Version {
+    /// Its numbers, in their order: of 4.44-9807-rtm they are 4, 44 and 9807.
+    pub fn numbers(&self) -> Vec<u64> {
+        self.0.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+    }
+
+    /// Whether it is not older than another one, by their numbers.
+    pub fn is_since(&self, other: &Self) -> bool {
+        self.numbers() >= other.numbers()
     }
 }
 
@@ -291,6 +310,32 @@ fn is_url(text: &str) -> bool {
             rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
                 && all(rest, |b| b.is_ascii_graphic() && !b"\"'\\".contains(&b))
         })
+}
+
+fn is_origin(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let authority = rest.map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    authority.is_some_and(|authority| {
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
+        is_url_host(host) && port.is_none_or(is_port)
+    })
+}
+
+fn is_listen_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| is_url_host(host) && is_port(port))
+}
+
+/// A name, an IPv4 address, or an IPv6 address in brackets.
+fn is_url_host(text: &str) -> bool {
+    let in_brackets = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    in_brackets.map_or_else(|| is_endpoint(text), |text| text.parse::<std::net::Ipv6Addr>().is_ok())
+}
+
+fn is_port(text: &str) -> bool {
+    all(text, |b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 fn is_path(text: &str) -> bool {

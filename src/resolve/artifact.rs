@@ -75,7 +75,7 @@ pub(super) fn pin(
         let urls = urls(name, profile, own, &version, arch, system)?;
         files.insert(arch.clone(), Pin { sha256: sha256.clone(), urls });
     }
-    let values = known.map(|known| known.values.clone()).unwrap_or_default();
+    let values = profile.at(&version).values;
     Ok(Artifact { version, files, values })
 }
 

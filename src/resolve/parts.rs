@@ -6,8 +6,8 @@ use super::artifact::{Artifact, pin, pin_image};
 use super::plan::{AptKey, AptSource};
 use super::values::OwnValue;
 use crate::cluster::{
-    ArtifactName, Cluster, ComponentName, HostPath, Network, OpenPort, ProfileName, Setting, SystemName, UnitName,
-    Version, WordError,
+    ArtifactName, Cluster, ComponentName, HostPath, OpenPort, ProfileName, Setting, SystemName, UnitName, Version,
+    WordError,
 };
 use crate::diagnostic::{Diagnostic, Place, Problem, Result};
 use crate::load::{AptSource as SourceProfile, Catalogue, Component, FileEntry, Parts, Stack, System};
@@ -143,8 +143,8 @@ impl<'a> Selection<'a> {
             for (name, asked_at) in component.artifacts.iter().map(|name| (name, name.place)).chain(of_variant) {
                 let artifact = self.artifact(name, asked_at, &selected.versions)?;
                 let profile = self.catalogue.artifacts.get(&name.value);
-                let version = profile.and_then(|profile| profile.versions.get(&artifact.version));
-                self.packages(&mut selected, version.iter().flat_map(|version| &version.packages))?;
+                let at = profile.map(|profile| profile.at(&artifact.version)).unwrap_or_default();
+                self.packages(&mut selected, at.packages.iter())?;
                 selected.artifacts.insert(name.value.clone(), artifact);
             }
             if component.choice.as_ref().is_some_and(|choice| choice.as_str() == IMAGES) {
@@ -166,9 +166,6 @@ impl<'a> Selection<'a> {
                 }
             }
             let values = self.own_values(name, component);
-            for key in &component.networks {
-                self.network(name, key, values.get(&key.value))?;
-            }
             for (asked, ports) in [
                 (&component.vpn_ports, &mut selected.vpn_ports),
                 (&component.people_ports, &mut selected.people_ports),
@@ -205,22 +202,12 @@ impl<'a> Selection<'a> {
         values
     }
 
-    /// Ports of every component that a host of this cluster may have, by name or by role, whatever its variants.
+    /// Ports of every component that a host of this cluster may have.
     fn cluster_ports(&self) -> Result<BTreeSet<OpenPort>> {
-        let of_roles = self.catalogue.roles.values().flat_map(|role| &role.components);
-        let of_stack = self.stack.components.iter().chain(self.stack.roles.values().flatten());
-        let mut open: Vec<&Located<ComponentName>> =
-            of_stack.chain(of_roles).chain(&self.cluster.components).chain(&self.cluster.host_components).collect();
-        let mut seen = BTreeSet::new();
+        let extra = self.cluster.components.iter().chain(&self.cluster.host_components);
         let mut ports = BTreeSet::new();
-        while let Some(asked) = open.pop() {
-            // One that is unknown is told where a host has it.
-            let Some(component) = self.catalogue.components.get(&asked.value).filter(|_| seen.insert(&asked.value))
-            else {
-                continue;
-            };
-            open.extend(component.needs.iter().chain(component.variants.values().flat_map(|variant| &variant.needs)));
-            let values = self.own_values(&asked.value, component);
+        for (name, component) in self.catalogue.reachable(self.stack, extra) {
+            let values = self.own_values(name, component);
             for port in component.vpn_ports.iter().chain(&component.people_ports).chain(&component.joining_ports) {
                 ports.insert(open_port(port, &values)?);
             }
@@ -297,7 +284,7 @@ impl<'a> Selection<'a> {
         paths.map_err(|error| Diagnostic::at(entry.place, Problem::Value { message: error.to_string() }))
     }
 
-    fn packages(&self, selected: &mut Selected, packages: impl Iterator<Item = &'a Located<String>>) -> Result<()> {
+    fn packages<'p>(&self, selected: &mut Selected, packages: impl Iterator<Item = &'p Located<String>>) -> Result<()> {
         for package in packages {
             let text = self.expand(package, package.place, &selected.versions)?;
             let (name, version) = match text.split_once('=') {
@@ -348,25 +335,6 @@ impl<'a> Selection<'a> {
         Ok(artifact)
     }
 
-    /// A value that has to be a network beside the VPN's. What is wrong is told where the user said it.
-    fn network(&self, component: &ComponentName, key: &Located<ArtifactName>, value: Option<&Setting>) -> Result<()> {
-        let own = self.cluster.settings.get(component).and_then(|own| own.get(&key.value));
-        let Some(Setting::Text(text)) = value else {
-            return Err(Diagnostic::at(key.place, Problem::MissingKey { key: key.to_string() }));
-        };
-        let place = own.map_or(key.place, |own| own.place);
-        let network =
-            Network::new(text).map_err(|error| Diagnostic::at(place, Problem::Value { message: error.to_string() }))?;
-        let vpn = &self.cluster.vpn.network;
-        if network.hosts().overlaps(vpn.hosts()) {
-            let key = format!("settings.{component}.{}", key.value);
-            let problem = Problem::NetworksOverlap { key, network: text.clone(), vpn: vpn.to_string() };
-            return Err(Diagnostic::at(own.map_or(vpn.place, |own| own.place), problem));
-        }
-        Ok(())
-    }
-
-    /// The text of a key beside a component's manifest.
     /// A package source whose line this is.
     fn apt_source(
         &self,
