@@ -470,7 +470,7 @@ fn words_are_kept_as_they_are_or_refused_at_their_place() {
     for key in ["name", "endpoint", "host", "user", "hub", "nic", "account"] {
         for text in texts() {
             let source = sources.add("cluster.yaml", cluster_with(key, &text));
-            match load::cluster(&sources, source, Vec::new(), &catalogue) {
+            match load::cluster(&sources, source, Vec::new(), &catalogue, &BTreeMap::new()) {
                 Ok(cluster) => {
                     assert_eq!(word_of(&cluster, key), text, "{key}");
                     kept += 1;

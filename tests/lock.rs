@@ -124,6 +124,36 @@ fn a_lock_pins_everything_and_is_the_same_wherever_it_is_made() {
 }
 
 #[test]
+fn a_lock_keeps_the_addresses_of_hosts_that_cluster_yaml_gives_none() {
+    let this = Locked::new(SWARM_MODE);
+    let addresses = |this: &Locked| {
+        let lock = this.lock();
+        let from = lock.find("addresses:\n").map_or(lock.len(), |start| start + 11);
+        lock[from..].lines().take_while(|line| line.starts_with("  ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let missing = this.genhost(&["lock", "--check"]);
+    assert_eq!(missing.code(), Some(1));
+    assert!(missing.stderr().contains("there is no lock `genhost.lock`"), "{}", missing.stderr());
+    let join = |name: &str| this.edit("hosts:\n", &format!("hosts:\n  {name}: {{roles: [swarm-agent]}}\n"));
+    join("web-01");
+    this.genhost(&["lock"]).stdout_of_success();
+    let first = addresses(&this);
+    assert!(first.iter().any(|line| line.starts_with("  web-01: 192.168.30.")), "{}", this.lock());
+    // Names that fall on one address join before it in the file, until one has displaced another.
+    for number in 2..40 {
+        join(&format!("web-{number:02}"));
+    }
+    let check = this.genhost(&["check"]).stderr();
+    assert!(check.contains("it does not keep the address of web-"), "{check}");
+    this.genhost(&["lock"]).stdout_of_success();
+    let all = addresses(&this);
+    assert_eq!(all.len(), first.len() + 38);
+    assert!(first.iter().all(|line| all.contains(line)), "{first:?} {all:?}");
+    assert!(!this.genhost(&["check"]).stderr().contains("falls on"));
+    this.genhost(&["lock", "--check"]).stdout_of_success();
+}
+
+#[test]
 fn a_lock_that_is_stale_says_in_what_and_is_brought_up_to_date() {
     let this = Locked::new(SWARM_MODE);
     this.genhost(&["lock"]).stdout_of_success();

@@ -21,7 +21,8 @@ impl Fleet {
     /// Reads all of it; the secrets last, so that a cluster that is wrong makes none.
     pub fn load(session: &mut Session, input: &Input) -> Result<Self, Vec<Diagnostic>> {
         let catalogue = session.catalogue(input).map_err(|fault| vec![fault])?;
-        let cluster = session.cluster(input, &catalogue)?;
+        let lock = session.lock(input).map_err(|fault| vec![fault])?;
+        let cluster = session.cluster(input, &catalogue, &lock)?;
         let secrets = session.secrets(input).map_err(|fault| vec![fault])?;
         Ok(Self { catalogue, cluster, secrets })
     }

@@ -14,7 +14,9 @@ use super::registry;
 use super::report;
 use super::session::{Session, lock_path};
 use super::store::{Store, bar};
-use crate::cluster::{Arch, ArtifactName, Cluster, ImageDigest, Sha256, SystemName, Url, Version};
+use crate::cluster::{
+    AddressSource, Arch, ArtifactName, Cluster, Host, HostName, ImageDigest, Sha256, SystemName, Url, Version,
+};
 use crate::diagnostic::{Diagnostic, Problem, Result};
 use crate::load::{Archive, Catalogue, SignedSums};
 use crate::lock::{Lock, LockedFile, LockedSystem};
@@ -33,10 +35,13 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let kept = old.clone().without(&arguments.update).map_err(one)?;
     let arches = arches(arguments, &old);
     catalogue.pin(&whole(&kept, &arches));
-    let mut cluster = session.cluster(&arguments.input, &catalogue)?;
+    let mut cluster = session.cluster(&arguments.input, &catalogue, &old)?;
     // From where everything is for those who have the internet.
     cluster.mirror = None;
     if arguments.check {
+        if is_new {
+            return Err(one(Problem::NoLock { path: path.display().to_string() }));
+        }
         let stale = stale(&catalogue, &cluster, &old, &arches).map_err(|fault| vec![fault])?.into_iter();
         let path = path.display().to_string();
         let stale: Vec<Diagnostic> = stale.map(|what| Problem::LockStale { path: path.clone(), what }.into()).collect();
@@ -69,7 +74,16 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
 /// In what a lock is not the one of a cluster, for these architectures.
 fn stale(catalogue: &Catalogue, cluster: &Cluster, lock: &Lock, arches: &BTreeSet<Arch>) -> Result<Vec<String>> {
     let wanted = Wanted::of(catalogue, cluster)?;
-    Ok(wanted.missing(lock, catalogue, arches).chain(wanted.superfluous(lock)).collect())
+    let open = |host: &&Host| !matches!(host.address_source, AddressSource::Given | AddressSource::Locked);
+    let open =
+        cluster.hosts.iter().filter(open).map(|host| format!("it does not keep the address of {}", host.name.value));
+    let is_kept = |name: &&HostName| cluster.host(name).is_ok_and(|host| host.address_source == AddressSource::Locked);
+    let gone = lock
+        .addresses
+        .keys()
+        .filter(|name| !is_kept(name))
+        .map(|name| format!("it keeps an address of {name} that is not in use"));
+    Ok(wanted.missing(lock, catalogue, arches).chain(wanted.superfluous(lock)).chain(open).chain(gone).collect())
 }
 
 /// A note where the lock that there is, if there is one, is not the one of the cluster.
@@ -295,7 +309,11 @@ impl Locking<'_> {
                 }
             }
         }
-        let mut lock = Lock::default();
+        let addresses = self.cluster.hosts.iter().filter(|host| host.address_source != AddressSource::Given);
+        let mut lock = Lock {
+            addresses: addresses.map(|host| (host.name.value.clone(), host.address)).collect(),
+            ..Lock::default()
+        };
         for ((name, version, arch), pin) in wanted.files(&self.arches) {
             let title = format!("{name} {version} {arch}");
             let known = self.kept.file(name, version, arch).filter(|file| file.sha256 == pin.sha256);

@@ -15,7 +15,8 @@ use crate::resolve::{Pin, needs};
 pub fn run(session: &mut Session, arguments: &Mirror) -> Outcome {
     let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
     let catalogue = session.catalogue(&arguments.input).map_err(|fault| vec![fault])?;
-    let mut cluster = session.cluster(&arguments.input, &catalogue)?;
+    let lock = session.lock(&arguments.input).map_err(|fault| vec![fault])?;
+    let mut cluster = session.cluster(&arguments.input, &catalogue, &lock)?;
     // From where everything is for those who have the internet.
     cluster.mirror = None;
     let mut wanted: BTreeMap<String, (String, Pin)> = BTreeMap::new();

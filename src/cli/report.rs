@@ -6,7 +6,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use crate::diagnostic::{Diagnostic, Severity, Sources};
+use crate::diagnostic::{Diagnostic, Place, Severity, Sources};
 
 /// A diagnostic as data.
 #[derive(Debug, Serialize)]
@@ -20,7 +20,17 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    other: Option<Spot>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
+}
+
+/// The other place of two that do not go together.
+#[derive(Debug, Serialize)]
+struct Spot {
+    file: String,
+    line: usize,
+    column: usize,
 }
 
 impl Record {
@@ -36,6 +46,10 @@ impl Record {
             file: diagnostic.place.map(|place| sources.name(place.source).to_owned()),
             line: position.map(|position| position.line),
             column: position.map(|position| position.column),
+            other: diagnostic.other.map(|place| {
+                let position = sources.position(place);
+                Spot { file: sources.name(place.source).to_owned(), line: position.line, column: position.column }
+            }),
             help: diagnostic.problem.help(),
         }
     }
@@ -85,21 +99,26 @@ fn text(sources: &Sources, diagnostic: &Diagnostic, renderer: &Renderer) -> Stri
     };
     let message = visible(&diagnostic.problem.to_string());
     let help = diagnostic.problem.help().map(|help| visible(&help));
-    let name = diagnostic.place.map(|place| visible(sources.name(place.source)).replace('\n', "\u{240a}"));
-    let name = name.unwrap_or_default();
+    let places = [(diagnostic.place, AnnotationKind::Primary), (diagnostic.other, AnnotationKind::Context)];
+    let places = places.into_iter().filter_map(|(place, kind)| {
+        let place = place?;
+        Some((place, kind, visible(sources.name(place.source)).replace('\n', "\u{240a}")))
+    });
+    let places: Vec<(Place, AnnotationKind, String)> = places.collect();
     let mut group =
         level.primary_title(message.as_str()).elements(Vec::<Snippet<'_, annotate_snippets::Annotation>>::new());
-    if let Some(place) = diagnostic.place.filter(|place| sources.is_secret(place.source)) {
-        let position = sources.position(place);
-        group = group.element(Origin::path(name.as_str()).line(position.line).char_column(position.column));
-    } else if let Some(place) = diagnostic.place {
-        let source = sources.text(place.source);
-        let excerpt = Excerpt::new(source, place.start as usize, place.end as usize);
+    for (place, kind, name) in &places {
+        if sources.is_secret(place.source) {
+            let position = sources.position(*place);
+            group = group.element(Origin::path(name.as_str()).line(position.line).char_column(position.column));
+            continue;
+        }
+        let excerpt = Excerpt::new(sources.text(place.source), place.start as usize, place.end as usize);
         group = group.element(
             Snippet::source(excerpt.text)
                 .line_start(excerpt.line)
                 .path(name.as_str())
-                .annotation(AnnotationKind::Primary.span(excerpt.start..excerpt.end)),
+                .annotation(kind.span(excerpt.start..excerpt.end)),
         );
     }
     if let Some(help) = &help {

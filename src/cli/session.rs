@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use walkdir::WalkDir;
 
 use super::arguments::Input;
 use super::output::{self, Readers};
-use crate::cluster::Cluster;
+use crate::cluster::{AddressSource, Cluster, VAGRANT_NETWORK};
 use crate::diagnostic::{Diagnostic, Place, Problem, SourceId, Sources};
 use crate::load::{self, Catalogue, Override, Shelf};
 use crate::lock::Lock;
@@ -127,7 +128,7 @@ impl Session {
     }
 
     /// The cluster that was asked for, and a note where it cannot work as it is.
-    pub fn cluster(&mut self, input: &Input, catalogue: &Catalogue) -> Result<Cluster, Vec<Diagnostic>> {
+    pub fn cluster(&mut self, input: &Input, catalogue: &Catalogue, lock: &Lock) -> Result<Cluster, Vec<Diagnostic>> {
         let one = |fault: Diagnostic| vec![fault];
         let mut overrides = Vec::new();
         let of_stack = input.stack.iter().flat_map(|stack| {
@@ -159,7 +160,7 @@ impl Session {
         self.used.cluster = sha256(self.sources.text(source).as_bytes());
         self.used.set =
             input.stack.iter().map(|stack| format!("stack={stack}")).chain(input.overrides.clone()).collect();
-        load::cluster(&self.sources, source, overrides, catalogue)
+        load::cluster(&self.sources, source, overrides, catalogue, &lock.addresses)
     }
 
     /// Notes what cannot be meant: an endpoint that is still the example's, a secret of a host or user that there is not.
@@ -168,6 +169,16 @@ impl Session {
         if endpoint.is_example() {
             let problem = Problem::ExampleEndpoint { endpoint: endpoint.to_string() };
             self.note(Diagnostic::at(endpoint.place, problem));
+        }
+        let address = endpoint.as_str().parse::<Ipv4Addr>().ok();
+        if address.is_some_and(|address| is_private(address) && !VAGRANT_NETWORK.hosts().contains(address)) {
+            let problem = Problem::PrivateEndpoint { endpoint: endpoint.to_string() };
+            self.note(Diagnostic::at(endpoint.place, problem));
+        }
+        for host in &cluster.hosts {
+            let AddressSource::Displaced(other) = &host.address_source else { continue };
+            let (name, address, other) = (host.name.to_string(), host.address, other.to_string());
+            self.note(Diagnostic::at(host.name.place, Problem::AddressDisplaced { host: name, address, other }));
         }
         let is_managed = cluster.hosts.iter().any(|host| catalogue.manages_swarm(&host.roles));
         if !is_managed && catalogue.stacks.get(&cluster.stack.value).is_some_and(|stack| stack.begins_swarm(catalogue))
@@ -273,6 +284,11 @@ fn fresh_secrets() -> Result<String, Problem> {
     OsRng.try_fill_bytes(&mut root).map_err(random)?;
     let pair = KeyPair::generate(&mut OsRng)?;
     Ok(load::new_secrets(&root, &pair))
+}
+
+/// Whether an address is of RFC 1918, or of a provider's NAT (RFC 6598).
+fn is_private(address: Ipv4Addr) -> bool {
+    address.is_private() || (address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64)
 }
 
 fn place_of(input: &Input) -> Where {

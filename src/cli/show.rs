@@ -18,7 +18,8 @@ use crate::yaml::Located;
 pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
     let one = |fault: Diagnostic| vec![fault];
     let catalogue = session.catalogue(&arguments.input).map_err(one)?;
-    let cluster = session.cluster(&arguments.input, &catalogue)?;
+    let lock = session.lock(&arguments.input).map_err(one)?;
+    let cluster = session.cluster(&arguments.input, &catalogue, &lock)?;
     let subject = match &arguments.host {
         Some(name) => Subject::Host(name.clone()),
         None => {
@@ -58,7 +59,7 @@ pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
             Subject::Host(name) => cluster.host(name).ok().map(|host| host.name.place),
             Subject::Roles(_) => None,
         };
-        return Err(faults.into_iter().map(|problem| Diagnostic { problem, place }).collect());
+        return Err(faults.into_iter().map(|problem| Diagnostic { problem, place, other: None }).collect());
     }
     session.save_secrets().map_err(one)?;
     session.spare_inputs(&arguments.output).map_err(|problem| one(problem.into()))?;

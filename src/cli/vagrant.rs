@@ -18,7 +18,7 @@ pub fn run(session: &mut Session, arguments: &Vagrant) -> Outcome {
     let mut input = arguments.input.clone();
     if arguments.all {
         // What the user says of it himself comes later, and counts.
-        input.overrides.insert(0, format!("vpn.endpoint={}", emit::private_address(0)));
+        input.overrides.insert(0, format!("vpn.endpoint={}", emit::private_address(0).map_err(one)?));
     }
     let fleet = Fleet::load(session, &input)?;
     let server = fleet.cluster.vpn_server();
@@ -32,11 +32,12 @@ pub fn run(session: &mut Session, arguments: &Vagrant) -> Outcome {
     }
     let trees = fleet.trees(&mut session.sources, hosts)?;
     let platform = ProfileName::new(PLATFORM).ok().and_then(|name| fleet.catalogue.platforms.get(&name));
-    let guests = trees.iter().enumerate().map(|(index, tree)| Guest {
-        machine: Machine { tree, platform },
-        address: arguments.all.then(|| emit::private_address(index)),
+    let guests = trees.iter().enumerate().map(|(index, tree)| {
+        let address = arguments.all.then(|| emit::private_address(index)).transpose()?;
+        Ok(Guest { machine: Machine { tree, platform }, address })
     });
-    let text = emit::vagrantfile(&guests.collect::<Vec<_>>()).map_err(one)?;
+    let guests = guests.collect::<Result<Vec<_>, _>>().map_err(one)?;
+    let text = emit::vagrantfile(&guests).map_err(one)?;
     session.save_secrets().map_err(|fault| vec![fault])?;
     session.spare_inputs(&arguments.output).map_err(one)?;
     output::write(&arguments.output, &text, Readers::Owner).map_err(one)?;

@@ -15,6 +15,10 @@ pub struct Network {
     prefix: u8,
 }
 
+/// The network in which the machines of `genhost vagrant --all` reach each other. VirtualBox takes none but 192.168.56.0/21 without
+/// being asked (<https://www.virtualbox.org/manual/ch06.html#network_hostonly>).
+pub const VAGRANT_NETWORK: Network = Network { base: 0xc0a8_3800, prefix: 24 };
+
 const RULE: &str = "an IPv4 network such as 192.168.30.0/24, /8 to /29, without host bits";
 const PATTERN: &str = "^[0-9.]+/[0-9]+$";
 
@@ -51,6 +55,11 @@ impl Network {
         Ipv4Addr::from(self.base + 1)
     }
 
+    /// Every address of it.
+    pub fn addresses(self) -> AddressRange {
+        AddressRange { first: Ipv4Addr::from(self.base), last: Ipv4Addr::from(self.base | !self.mask()) }
+    }
+
     /// Every address that a host may have, the gateway's among them.
     pub fn hosts(self) -> AddressRange {
         AddressRange { first: Ipv4Addr::from(self.base + 1), last: Ipv4Addr::from((self.base | !self.mask()) - 1) }
@@ -84,10 +93,11 @@ impl InterfaceAddress {
         Ok(Self { address, prefix })
     }
 
-    /// Whether an address is in the same network.
-    pub fn reaches(self, other: Ipv4Addr) -> bool {
+    /// Every address of its network.
+    pub fn network(self) -> AddressRange {
         let mask = u32::MAX << (32 - u32::from(self.prefix));
-        u32::from(self.address) & mask == u32::from(other) & mask
+        let base = u32::from(self.address) & mask;
+        AddressRange { first: Ipv4Addr::from(base), last: Ipv4Addr::from(base | !mask) }
     }
 }
 
@@ -109,6 +119,11 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
+    /// One address alone.
+    pub fn of(address: Ipv4Addr) -> Self {
+        Self { first: address, last: address }
+    }
+
     /// Whether an address lies in it.
     pub fn contains(self, address: Ipv4Addr) -> bool {
         (self.first..=self.last).contains(&address)

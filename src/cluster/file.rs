@@ -77,6 +77,15 @@ pub enum Setting {
 }
 
 impl Setting {
+    /// The texts of it: none, one, or those of a list.
+    pub fn texts(&self) -> &[String] {
+        match self {
+            Self::Text(text) => std::slice::from_ref(text),
+            Self::List(texts) => texts,
+            Self::Bool(_) | Self::Integer(_) => &[],
+        }
+    }
+
     /// The word for this kind of value in messages.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -3,20 +3,22 @@
 
 mod address;
 mod file;
+mod kind;
 mod word;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-pub use address::{AddressRange, InterfaceAddress, Network};
+pub use address::{AddressRange, InterfaceAddress, Network, VAGRANT_NETWORK};
 pub use file::{
     ArtifactSection, ClusterFile, ConsulRole, FirewallSection, HostSection, NetworkSection, OpenPort, Protocol,
     RangeSection, Setting, Settings, VpnSection,
 };
+pub use kind::Kind;
 pub use word::{
     AccountName, Arch, ArtifactName, ComponentName, Endpoint, Fingerprint, HostName, HostPath, HubName, ImageDigest,
-    Interface, LabelKey, LabelWord, NicName, PackageName, ProfileName, Sha256, SystemName, UnitName, Url, UserName,
-    Version, WordError,
+    Interface, LabelKey, LabelWord, ListenAddress, NicName, Origin, PackageName, ProfileName, Sha256, SystemName,
+    UnitName, Url, UserName, Version, WordError,
 };
 
 use crate::diagnostic::Problem;
@@ -126,6 +128,8 @@ pub struct Host {
     pub platform: Option<ProfileName>,
     /// Its address in the VPN, given or allotted.
     pub address: Ipv4Addr,
+    /// Why it has this one.
+    pub address_source: AddressSource,
     /// What it is to Consul.
     pub consul: ConsulRole,
     /// Its network, where it is set up by hand.
@@ -134,4 +138,17 @@ pub struct Host {
     pub labels: BTreeMap<LabelKey, LabelWord>,
     /// Components besides those of its roles.
     pub components: Vec<Located<ComponentName>>,
+}
+
+/// Why a host has its VPN address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddressSource {
+    /// cluster.yaml gives it.
+    Given,
+    /// The lock keeps it.
+    Locked,
+    /// Its name falls on it.
+    Name,
+    /// Its name falls on one that this other host has.
+    Displaced(HostName),
 }

@@ -16,17 +16,24 @@ pub struct Diagnostic {
     pub problem: Problem,
     /// Where; `None` for what is in no file, such as a full disk.
     pub place: Option<Place>,
+    /// The other place, where two do not go together.
+    pub other: Option<Place>,
 }
 
 impl Diagnostic {
     /// A problem that belongs to no line of any input.
     pub fn nowhere(problem: Problem) -> Self {
-        Self { problem, place: None }
+        Self { problem, place: None, other: None }
     }
 
     /// A problem at `place`.
     pub fn at(place: Place, problem: Problem) -> Self {
-        Self { problem, place: Some(place) }
+        Self { problem, place: Some(place), other: None }
+    }
+
+    /// The same, which does not go together with what is at `other`.
+    pub fn against(self, other: Place) -> Self {
+        Self { other: Some(other), ..self }
     }
 
     /// Keeps the place it has, or takes `place`: an inner place is always the more exact one.

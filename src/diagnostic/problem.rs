@@ -80,8 +80,18 @@ pub enum Problem {
     AccountTaken { name: String },
     #[error("`dhcp` and `claims` share addresses")]
     RangesOverlap,
-    #[error("`{key}` ({network}) and `vpn.network` ({vpn}) share addresses")]
-    NetworksOverlap { key: String, network: String, vpn: String },
+    #[error("{one} and {other} share addresses")]
+    NetworksOverlap { one: String, other: String },
+    #[error("`vpn.endpoint` {endpoint} is a private address, which only hosts of that network reach")]
+    PrivateEndpoint { endpoint: String },
+    #[error("{network} is too small for networks of /24")]
+    SmallPool { network: String, smallest: u8 },
+    #[error("`{text}` is no option: `KEY=VALUE` is expected here")]
+    NoOption { text: String },
+    #[error("`{of}` takes no option `{option}`")]
+    UnknownOption { option: String, of: String, known: Vec<String> },
+    #[error("the network of Vagrant's machines has no address for so many hosts")]
+    VagrantFull,
     #[error("`{name}` ends before it begins")]
     RangeBackwards { name: &'static str },
     #[error("`{name}` reaches out of the network, or over SecureNAT's own address, its first")]
@@ -94,8 +104,10 @@ pub enum Problem {
     AddressInRange { address: Ipv4Addr, name: &'static str },
     #[error("`{other}` has the address {address} already")]
     AddressTaken { address: Ipv4Addr, other: String },
-    #[error("`{host}` falls on {address}, which `{other}` has")]
-    AddressClash { host: String, address: Ipv4Addr, other: String, free: Option<Ipv4Addr> },
+    #[error(
+        "`{host}` gets {address} since `{other}` has the address that its name falls on; before `{other}` was here, it had that one"
+    )]
+    AddressDisplaced { host: String, address: Ipv4Addr, other: String },
     #[error("`vpn.network` has no address left beside `vpn.dhcp` and `vpn.claims`")]
     NetworkFull,
     #[error("`vpn.endpoint` is still the example `{endpoint}`, where no host will find its VPN server")]
@@ -212,6 +224,8 @@ pub enum Problem {
     LockVersion { found: u64, known: u32 },
     #[error("this genhost.lock is not as `genhost lock` wrote it")]
     LockEdited,
+    #[error("there is no lock `{path}`")]
+    NoLock { path: String },
     #[error("`{path}` is stale: {what}")]
     LockStale { path: String, what: String },
     #[error("`{path}` is stale: {what}{}", and_more(*others))]
@@ -324,6 +338,8 @@ impl Problem {
     pub fn severity(&self) -> Severity {
         match self {
             Self::ExampleEndpoint { .. }
+            | Self::PrivateEndpoint { .. }
+            | Self::AddressDisplaced { .. }
             | Self::NobodyBegins
             | Self::SecretsMade { .. }
             | Self::SecretRotated { .. }
@@ -412,7 +428,12 @@ impl Problem {
                 list(able)
             ),
             Self::NoArtifactFile { .. } => "pin its sha256 under `artifacts` in cluster.yaml, and `genhost lock`".into(),
-            Self::NetworksOverlap { key, .. } => format!("say another network, as with `--set {key}=10.77.0.0/16`"),
+            Self::NetworksOverlap { .. } => "choose another network for one of them, such as 10.77.0.0/16".into(),
+            Self::PrivateEndpoint { .. } => "say where hosts elsewhere reach the vpn-server, if there are any".into(),
+            Self::SmallPool { smallest, .. } => format!("choose one of /{smallest} or larger, such as 10.77.0.0/16"),
+            Self::NoOption { .. } => "for example `max-size=10m`".into(),
+            Self::UnknownOption { option, known, .. } => suggest(option, known)?,
+            Self::VagrantFull => "leave `--all` out, and say `platform: vagrant` of those to run here".into(),
             Self::RangeBackwards { .. } => "`first` is the lower address".into(),
             Self::AddressOutside { first, last, .. } | Self::RangeOutside { first, last, .. } => {
                 format!("stay within {first} and {last}")
@@ -420,10 +441,10 @@ impl Problem {
             Self::AddressOfGateway { .. } => "take the next one".into(),
             Self::AddressInRange { .. } => "take one outside, or move the range".into(),
             Self::AddressTaken { .. } => "give one of them another, or none, and genhost allots it".into(),
-            Self::AddressClash { free: Some(free), .. } => {
-                format!("say `vpn_address: {free}`, which is free; so no other host moves")
-            }
-            Self::AddressClash { free: None, .. } | Self::NetworkFull => "take a larger `vpn.network`".into(),
+            Self::AddressDisplaced { address, .. } => format!(
+                "`genhost lock` keeps the addresses of all hosts from now on; so does `vpn_address: {address}`"
+            ),
+            Self::NetworkFull => "take a larger `vpn.network`".into(),
             Self::ExampleEndpoint { .. } => {
                 "set it to the vpn-server's address: in cluster.yaml (`genhost init --endpoint ADDRESS`), \
                  or with `--set vpn.endpoint=ADDRESS`"
@@ -479,7 +500,7 @@ impl Problem {
                 "bring back the file as it was, or move it away and run `genhost lock`, which pins everything anew".into()
             }
             Self::LockVersion { .. } => "use the genhost that wrote it, or move it away and run `genhost lock`".into(),
-            Self::LockStale { .. } | Self::LockBehind { .. } => "run `genhost lock`".into(),
+            Self::NoLock { .. } | Self::LockStale { .. } | Self::LockBehind { .. } => "run `genhost lock`".into(),
             Self::NotLocked { name, known } | Self::UnknownArchive { label: name, known } => suggest(name, known)?,
             Self::ToolMissing { package, .. } => format!("install the package `{package}`"),
             Self::NoArchive { label } => format!(

@@ -12,6 +12,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
 use super::{Format, Machine, cloud_config, seed};
+use crate::cluster::VAGRANT_NETWORK;
 use crate::diagnostic::Problem;
 
 pub(super) const FORMAT: Format = Format {
@@ -31,12 +32,15 @@ pub struct Guest<'a> {
     pub address: Option<Ipv4Addr>,
 }
 
-/// The address of one of several guests in a network of the laptop's own. VirtualBox takes none but 192.168.56.0/21 without
-/// being asked (<https://www.virtualbox.org/manual/ch06.html#network_hostonly>); the lowest ones are the laptop's and a DHCP
-/// server's.
-pub fn private_address(index: usize) -> Ipv4Addr {
-    let first = u32::from(Ipv4Addr::new(192, 168, 56, 10));
-    Ipv4Addr::from(first + index as u32)
+/// The address of one of several guests in the network that they share. Its lowest addresses are the laptop's and a DHCP server's.
+///
+/// # Errors
+/// There are more guests than addresses.
+pub fn private_address(index: usize) -> Result<Ipv4Addr, Problem> {
+    let hosts = VAGRANT_NETWORK.hosts();
+    let address = u32::try_from(index).ok().and_then(|index| u32::from(hosts.first).checked_add(9 + index));
+    let address = address.map(Ipv4Addr::from).filter(|address| hosts.contains(*address));
+    address.ok_or(Problem::VagrantFull)
 }
 
 /// What the template sees of a guest.

@@ -7,12 +7,12 @@ use serde::Deserialize;
 
 use super::shelf::Shelf;
 use crate::cluster::{
-    ArtifactName, ComponentName, ConsulRole, Fingerprint, HostPath, ImageDigest, PackageName, ProfileName, Setting,
-    Sha256, SystemName, UnitName, Version,
+    ArtifactName, ComponentName, ConsulRole, Fingerprint, HostPath, ImageDigest, Kind, PackageName, ProfileName,
+    Setting, Sha256, SystemName, UnitName, Version,
 };
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, Sources};
 use crate::lock::Lock;
-use crate::yaml::{self, Located};
+use crate::yaml::{self, Entries, Located};
 
 /// What a role means: `profiles/roles/<name>.yaml`.
 #[derive(Debug, Deserialize)]
@@ -211,8 +211,36 @@ pub struct ArtifactProfile {
     pub arch: BTreeMap<String, String>,
     /// Whose version it has in the stack, when that is not its own name.
     pub version_of: Option<ArtifactName>,
-    /// What is known of its versions.
+    /// What is true of a version and all later ones, until a later entry says otherwise.
+    #[serde(default)]
+    pub since: BTreeMap<Version, Since>,
+    /// What is known of single versions.
     pub versions: BTreeMap<Version, ArtifactVersion>,
+}
+
+impl ArtifactProfile {
+    /// What holds for a version, known here or not.
+    pub fn at(&self, version: &Version) -> Since {
+        let mut entries: Vec<_> = self.since.iter().filter(|(since, _)| version.is_since(since)).collect();
+        entries.sort_by_key(|(since, _)| since.numbers());
+        let own = self.versions.get(version).map(|own| (&own.packages, &own.values));
+        let mut at = Since::default();
+        for (packages, values) in entries.into_iter().map(|(_, since)| (&since.packages, &since.values)).chain(own) {
+            at.packages.extend(packages.iter().cloned());
+            at.values.extend(values.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+        at
+    }
+}
+
+/// What is true of an artifact since a version.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Since {
+    /// Packages that it needs to be built or run.
+    pub packages: Vec<Located<String>>,
+    /// What templates must know of it.
+    pub values: BTreeMap<String, Setting>,
 }
 
 /// A list of hashes, as sha256sum prints it, and its signature; the urls know `{version}`.
@@ -264,9 +292,9 @@ pub struct Component {
     /// Names of its own secrets, which are derived from the root.
     #[serde(default)]
     pub secrets: Vec<Located<ArtifactName>>,
-    /// Which of its values are networks, that must share no address with the VPN's.
+    /// What its values are, by name: wrong ones are refused before a daemon refuses them.
     #[serde(default)]
-    pub networks: Vec<Located<ArtifactName>>,
+    pub kinds: Entries<ArtifactName, Located<Kind>>,
     /// Commands of every boot, before anything else (cloud-init's bootcmd).
     #[serde(default)]
     pub bootcmd: Vec<Vec<String>>,
@@ -307,10 +335,35 @@ pub struct Component {
 }
 
 impl Component {
-    /// Templates see secrets and values by one name, `this.<key>`.
-    fn check_secrets(&self) -> Result<()> {
-        let twice = self.secrets.iter().find(|name| self.values.contains_key(&name.value));
-        twice.map_or(Ok(()), |name| Err(Diagnostic::at(name.place, Problem::SecretAndValue { name: name.to_string() })))
+    /// What a value is, where the component says so.
+    pub fn kind(&self, key: &ArtifactName) -> Option<&Kind> {
+        self.kinds.0.iter().find(|(name, _)| name.value == *key).map(|(_, kind)| &kind.value)
+    }
+
+    /// Which of its values are networks.
+    pub fn networks(&self) -> impl Iterator<Item = &ArtifactName> {
+        self.kinds.0.iter().filter(|(_, kind)| kind.is_network()).map(|(name, _)| &name.value)
+    }
+
+    /// The manifest is right in itself: templates see secrets and values by one name, `this.<key>`, and its own values are
+    /// what it says that they are.
+    fn check(&self) -> Result<()> {
+        if let Some(twice) = self.secrets.iter().find(|name| self.values.contains_key(&name.value)) {
+            return Err(Diagnostic::at(twice.place, Problem::SecretAndValue { name: twice.to_string() }));
+        }
+        for (key, kind) in &self.kinds.0 {
+            let Some(value) = self.values.get(&key.value) else {
+                let known = self.values.keys().map(ToString::to_string).collect();
+                return Err(Diagnostic::at(
+                    key.place,
+                    Problem::Unknown { what: "value", name: key.to_string(), known },
+                ));
+            };
+            if let Some(problem) = kind.refuse(value, |key| self.values.get(key)) {
+                return Err(Diagnostic::at(kind.place, problem));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -393,7 +446,7 @@ impl Catalogue {
         let components: BTreeMap<_, Located<Component>> =
             components.read(sources, |text| ComponentName::new(text).ok())?;
         for component in components.values() {
-            component.check_secrets()?;
+            component.check()?;
         }
         let folder = |folder| Folder { shelf: profiles, folder, suffix: ".yaml" };
         let profile = |text: &str| ProfileName::new(text).ok();
@@ -446,6 +499,27 @@ impl Catalogue {
         let of_profiles = profiles.laid_over().filter(|(path, _)| !is_profile(path));
         let of_templates = self.templates.laid_over().filter(|(path, _)| !templates.contains(*path));
         of_profiles.chain(of_templates).map(|(_, name)| Problem::NothingReads { path: name.to_owned() }).collect()
+    }
+
+    /// Every component that a host of a cluster may have, by name or by role, whatever its variants. One that is unknown is left
+    /// out: it is told where somebody asks for it.
+    pub fn reachable<'c>(
+        &'c self,
+        stack: &'c Stack,
+        extra: impl Iterator<Item = &'c Located<ComponentName>>,
+    ) -> BTreeMap<&'c ComponentName, &'c Component> {
+        let of_roles = self.roles.values().flat_map(|role| &role.components);
+        let of_stack = stack.components.iter().chain(stack.roles.values().flatten());
+        let mut open: Vec<&Located<ComponentName>> = of_stack.chain(of_roles).chain(extra).collect();
+        let mut found = BTreeMap::new();
+        while let Some(asked) = open.pop() {
+            let Some((name, component)) = self.components.get_key_value(&asked.value) else { continue };
+            if found.insert(name, &component.value).is_none() {
+                let of_variants = component.variants.values().flat_map(|variant| &variant.needs);
+                open.extend(component.needs.iter().chain(of_variants));
+            }
+        }
+        found
     }
 
     /// The role of that name or alias.

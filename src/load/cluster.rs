@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use sha2::{Digest, Sha256};
-
-use super::{Catalogue, Stack};
+use super::addresses::Addresses;
+use super::{Catalogue, Component, Stack, networks};
 use crate::cluster::{
-    AddressRange, ArtifactName, ArtifactSection, Cluster, ClusterFile, ConsulRole, ContainerImage, Host, HostName,
-    HostSection, Network, ProfileName, RangeSection, Setting, SystemName, Vpn,
+    AddressRange, AddressSource, ArtifactName, ArtifactSection, Cluster, ClusterFile, ConsulRole, ContainerImage, Host,
+    HostName, HostSection, Kind, Network, ProfileName, RangeSection, Setting, Settings, SystemName, Vpn,
 };
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, SourceId, Sources};
 use crate::yaml::{self, Entries, Key, Located, Node};
@@ -43,12 +42,16 @@ impl Override {
     }
 }
 
+/// The addresses that the lock keeps for hosts.
+type Locked = BTreeMap<HostName, Ipv4Addr>;
+
 /// Reads a cluster: decodes it strictly, then checks what no single value can show.
 pub fn cluster(
     sources: &Sources,
     source: SourceId,
     overrides: Vec<Override>,
     catalogue: &Catalogue,
+    locked: &Locked,
 ) -> Result<Cluster, Vec<Diagnostic>> {
     let mut node = yaml::parse(sources, source).map_err(|e| vec![e])?;
     let start = Place::new(source, 0, 0);
@@ -59,7 +62,7 @@ pub fn cluster(
         node.set(&path, value).map_err(|e| vec![e])?;
     }
     let file: ClusterFile = yaml::decode(&node).map_err(|e| vec![e.or_at(start)])?;
-    Validation { catalogue, faults: Vec::new() }.cluster(file, start)
+    Validation { catalogue, faults: Vec::new() }.cluster(file, start, locked)
 }
 
 /// Collects every fault, so that a user sees all of them at once.
@@ -73,7 +76,7 @@ impl Validation<'_> {
         self.faults.push(Diagnostic::at(place, problem));
     }
 
-    fn cluster(mut self, file: ClusterFile, start: Place) -> Result<Cluster, Vec<Diagnostic>> {
+    fn cluster(mut self, file: ClusterFile, start: Place, locked: &Locked) -> Result<Cluster, Vec<Diagnostic>> {
         self.stack(&file);
         let network = file.vpn.network.value;
         let dhcp = self.range("dhcp", &file.vpn.dhcp, network);
@@ -81,7 +84,7 @@ impl Validation<'_> {
         if dhcp.overlaps(claims) {
             self.fault(file.vpn.claims.place, Problem::RangesOverlap);
         }
-        let hosts = self.hosts(&file, network, dhcp, claims);
+        let hosts = self.hosts(&file, &Addresses::new(network, dhcp, claims), locked);
         self.users(&file);
         let servers: Vec<usize> = (0..hosts.len()).filter(|n| self.is_vpn_server(&hosts[*n].roles)).collect();
         // A host with a fault of its own is not among the hosts, and may be the one that seems to be missing.
@@ -200,6 +203,7 @@ impl Validation<'_> {
         for system in systems {
             self.system(&file.stack, system);
         }
+        self.faults.extend(networks::overlaps(self.catalogue, stack, file));
         self.install(file, stack);
         for (name, _) in &file.versions.0 {
             if !stack.versions.contains_key(&name.value) && !self.catalogue.artifacts.contains_key(&name.value) {
@@ -228,6 +232,21 @@ impl Validation<'_> {
                 };
                 self.faults.extend(wrong_kind(own, &value.value).map(|problem| Diagnostic::at(value.place, problem)));
             }
+            self.kinds(component, settings);
+        }
+    }
+
+    /// Each value is what the component says that it is, among the others.
+    fn kinds(&mut self, component: &Component, settings: &Settings) {
+        let own = |key: &ArtifactName| settings.0.0.iter().find(|(name, _)| name.value == *key).map(|(_, value)| value);
+        let value = |key: &ArtifactName| own(key).map_or_else(|| component.values.get(key), |own| Some(&own.value));
+        for (key, kind) in &component.kinds.0 {
+            let told_at = match &kind.value {
+                Kind::Options(options) => own(&key.value).or_else(|| own(&options.options_of)),
+                _ => own(&key.value),
+            };
+            let (Some(own), Some(current)) = (told_at, value(&key.value)) else { continue };
+            self.faults.extend(kind.refuse(current, value).map(|problem| Diagnostic::at(own.place, problem)));
         }
     }
 
@@ -303,41 +322,13 @@ impl Validation<'_> {
         }
     }
 
-    fn hosts(&mut self, file: &ClusterFile, network: Network, dhcp: AddressRange, claims: AddressRange) -> Vec<Host> {
-        let gateway = AddressRange { first: network.gateway(), last: network.gateway() };
-        let addresses = Addresses { network, reserved: [gateway, dhcp, claims] };
-        let mut taken: BTreeMap<Ipv4Addr, HostName> = BTreeMap::new();
-        for (name, section) in &file.hosts.0 {
-            let Some(address) = &section.vpn_address else { continue };
-            if let Some(problem) = addresses.refuse(address.value, [dhcp, claims]) {
-                self.fault(address.place, problem);
-            } else if let Some(other) = taken.insert(address.value, name.value.clone()) {
-                let problem = Problem::AddressTaken { address: address.value, other: other.to_string() };
-                self.fault(address.place, problem);
-            }
-        }
+    fn hosts(&mut self, file: &ClusterFile, addresses: &Addresses, locked: &Locked) -> Vec<Host> {
+        let (mut allotted, faults) = addresses.allot(file, locked);
+        self.faults.extend(faults);
         let mut hosts = Vec::with_capacity(file.hosts.0.len());
-        let mut clashes = Vec::new();
         for (name, section) in &file.hosts.0 {
-            let address = section.vpn_address.as_ref().map(|address| address.value).or_else(|| {
-                let allotted = addresses.allot(name);
-                match allotted.map(|address| (address, taken.get(&address))) {
-                    Some((address, None)) => {
-                        taken.insert(address, name.value.clone());
-                    }
-                    Some((address, Some(other))) => clashes.push((name, address, other.to_string())),
-                    None => self.fault(name.place, Problem::NetworkFull),
-                }
-                allotted
-            });
-            if let Some(host) = address.and_then(|address| self.host(file, name, section, address)) {
-                hosts.push(host);
-            }
-        }
-        let mut free = addresses.all().filter(|address| !taken.contains_key(address));
-        for (name, address, other) in clashes {
-            let free = free.next();
-            self.fault(name.place, Problem::AddressClash { host: name.to_string(), address, other, free });
+            let Some(address) = allotted.remove(&name.value) else { continue };
+            hosts.extend(self.host(file, name, section, address));
         }
         hosts
     }
@@ -347,7 +338,7 @@ impl Validation<'_> {
         file: &ClusterFile,
         name: &Located<HostName>,
         section: &HostSection,
-        address: Ipv4Addr,
+        (address, address_source): (Ipv4Addr, AddressSource),
     ) -> Option<Host> {
         if ProfileName::new(name.as_str()).is_ok_and(|name| self.catalogue.role(&name).is_some()) {
             self.fault(name.place, Problem::HostNamedLikeRole { name: name.to_string() });
@@ -372,7 +363,7 @@ impl Validation<'_> {
             if !seeded {
                 self.fault(network.place, Problem::NetworkWithoutSeed { host: name.to_string() });
             }
-            if !network.address.reaches(network.gateway) {
+            if !network.address.network().contains(network.gateway) {
                 let (address, gateway) = (network.address.to_string(), network.gateway);
                 self.fault(network.place, Problem::GatewayOutside { address, gateway });
             }
@@ -395,6 +386,7 @@ impl Validation<'_> {
             system: section.os.clone().unwrap_or_else(|| file.os.clone()),
             platform: section.platform.as_ref().map(|platform| platform.value.clone()),
             address,
+            address_source,
             network: section.network.as_ref().map(|network| network.value.clone()),
             labels: section.labels.clone(),
             components: section.components.clone(),
@@ -412,43 +404,6 @@ fn wrong_kind(own: &Setting, value: &Setting) -> Option<Problem> {
             Some(Problem::QuotesNeeded { found: found.to_owned() })
         }
         _ => Some(Problem::WrongType { expected: expected.to_owned(), found: found.to_owned() }),
-    }
-}
-
-/// Which addresses hosts known by name may have.
-struct Addresses {
-    network: Network,
-    reserved: [AddressRange; 3],
-}
-
-impl Addresses {
-    fn refuse(&self, address: Ipv4Addr, [dhcp, claims]: [AddressRange; 2]) -> Option<Problem> {
-        if !self.network.hosts().contains(address) {
-            let AddressRange { first, last } = self.network.hosts();
-            Some(Problem::AddressOutside { address, network: self.network.to_string(), first, last })
-        } else if address == self.network.gateway() {
-            Some(Problem::AddressOfGateway { address })
-        } else if dhcp.contains(address) {
-            Some(Problem::AddressInRange { address, name: "dhcp" })
-        } else if claims.contains(address) {
-            Some(Problem::AddressInRange { address, name: "claims" })
-        } else {
-            None
-        }
-    }
-
-    /// A host's address by its name alone, so that no other host can move it.
-    fn allot(&self, name: &HostName) -> Option<Ipv4Addr> {
-        let hosts = self.network.hosts();
-        let hash = Sha256::digest(format!("genhost vpn address {name}"));
-        let number = hash[..8].iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-        let index = number.checked_rem(hosts.count_outside(&self.reserved))?;
-        hosts.nth_outside(u32::try_from(index).ok()?, &self.reserved)
-    }
-
-    fn all(&self) -> impl Iterator<Item = Ipv4Addr> {
-        let hosts = self.network.hosts();
-        (0..).map_while(move |n| hosts.nth_outside(n, &self.reserved))
     }
 }
 

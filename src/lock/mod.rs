@@ -4,10 +4,11 @@
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde::Deserialize;
 
-use crate::cluster::{Arch, ArtifactName, ImageDigest, PackageName, Sha256, SystemName, Url, Version};
+use crate::cluster::{Arch, ArtifactName, HostName, ImageDigest, PackageName, Sha256, SystemName, Url, Version};
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, SourceId, Sources};
 use crate::yaml::{self, Located};
 
@@ -21,6 +22,8 @@ pub struct Lock {
     pub artifacts: ByVersion<BTreeMap<Arch, LockedFile>>,
     /// Digests of container images, by name and version.
     pub images: ByVersion<ImageDigest>,
+    /// VPN addresses of hosts to which cluster.yaml gives none, so that no host that joins moves them.
+    pub addresses: BTreeMap<HostName, Ipv4Addr>,
     /// Packages of an operating system and everything that they depend on, by architecture.
     pub systems: BTreeMap<SystemName, BTreeMap<Arch, LockedSystem>>,
 }
@@ -83,6 +86,8 @@ struct LockFile {
     #[serde(default)]
     images: ByVersion<ImageDigest>,
     #[serde(default)]
+    addresses: BTreeMap<HostName, Ipv4Addr>,
+    #[serde(default)]
     systems: BTreeMap<SystemName, BTreeMap<Arch, LockedSystem>>,
 }
 
@@ -105,7 +110,7 @@ impl Lock {
         if body.is_none_or(|body| Sha256::of(body) != file.sha256.value) {
             return Err(Diagnostic::at(file.sha256.place, Problem::LockEdited));
         }
-        Ok(Self { artifacts: file.artifacts, images: file.images, systems: file.systems })
+        Ok(Self { artifacts: file.artifacts, images: file.images, addresses: file.addresses, systems: file.systems })
     }
 
     /// The lock as it is written: the same one, the same bytes.

@@ -49,6 +49,12 @@ pub(super) fn write(lock: &Lock) -> Result<String, WriteError> {
             line(4, &format!("{}: {digest}", yaml::write_text(version.as_str())?));
         }
     }
+    if !lock.addresses.is_empty() {
+        line(0, "addresses:");
+    }
+    for (host, address) in &lock.addresses {
+        line(2, &format!("{}: {address}", yaml::write_text(host.as_str())?));
+    }
     if !lock.systems.is_empty() {
         line(0, "systems:");
     }
