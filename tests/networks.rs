@@ -41,7 +41,7 @@ fn in_network(base: &str) -> String {
 fn check(cluster: &str, arguments: &[&str]) -> (bool, String) {
     let workplace = Workplace::new();
     workplace.write("cluster.yaml", cluster);
-    let output = workplace.genhost(&[&["check"][..], arguments].concat());
+    let output = workplace.genhost([&["check"][..], arguments].concat());
     (output.code() == Some(0), output.stderr())
 }
 

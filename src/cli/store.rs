@@ -151,7 +151,7 @@ impl Store {
             }
             // Half of another file is no beginning of this one.
             let _ = std::fs::remove_file(&part);
-            let (expected, found) = (sha256.to_string(), found.to_string());
+            let (expected, found) = (sha256.as_str().into(), found.as_str().into());
             lie.get_or_insert(Problem::WrongHash { what: what.to_owned(), url: url.to_string(), expected, found });
         }
         Err(lie.unwrap_or_else(|| Problem::CannotFetch { what: what.to_owned(), reasons: reasons.join("; ") }))

@@ -65,7 +65,7 @@ pub enum Problem {
     #[error("unknown {what} `{name}`")]
     Unknown { what: &'static str, name: String, known: Vec<String> },
     #[error("stack `{stack}` cannot run on {system}: {reason}")]
-    UnableSystem { stack: String, system: String, reason: String, able: Vec<String> },
+    UnableSystem { stack: Box<str>, system: Box<str>, reason: String, able: Vec<String> },
     #[error("the cluster has no host with the role vpn-server")]
     NoVpnServer,
     #[error("a cluster has one vpn-server, and `{first}` is it already")]
@@ -123,7 +123,7 @@ pub enum Problem {
     #[error("no digest of the image {image}: {reason}")]
     NoDigest { image: String, reason: String },
     #[error("{what} is not what was pinned: {url} has sha256 {found}, not {expected}")]
-    WrongHash { what: String, url: String, expected: String, found: String },
+    WrongHash { what: String, url: String, expected: Box<str>, found: Box<str> },
     #[error("`{path}` is no build: it has no manifest.json that could be read")]
     NotABuild { path: String },
     #[error("another build is at work below `{path}`")]

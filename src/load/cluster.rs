@@ -283,8 +283,8 @@ impl Validation<'_> {
         let Some(stack) = self.catalogue.stacks.get(&stack_name.value) else { return };
         if let Some(reason) = stack.unable.get(&system.value) {
             let problem = Problem::UnableSystem {
-                stack: stack_name.to_string(),
-                system: system.to_string(),
+                stack: stack_name.as_str().into(),
+                system: system.as_str().into(),
                 reason: reason.clone(),
                 able: names(stack.systems.keys()),
             };
