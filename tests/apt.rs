@@ -49,8 +49,17 @@ impl Fetched {
 
     /// What the host says once cloud-init has seen to its packages.
     fn boot(&self, script: &str) -> Output {
+        self.boot_with("(cd /archive && exec python3 -m http.server -b 127.0.0.1 8000) >/dev/null 2>&1 &", script)
+    }
+
+    /// The same while the archive is down.
+    fn boot_without_archive(&self, script: &str) -> Output {
+        self.boot_with("", script)
+    }
+
+    fn boot_with(&self, archive: &str, script: &str) -> Output {
         let script = format!(
-            "(cd /archive && exec python3 -m http.server -b 127.0.0.1 8000) >/dev/null 2>&1 &
+            "{archive}
              seed=/var/lib/cloud/seed/nocloud
              mkdir -p $seed
              cp /user-data $seed/user-data
@@ -114,4 +123,25 @@ fn docker_comes_from_its_own_archive_in_the_pinned_version_and_by_its_key_alone(
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("NO_PUBKEY") && text.contains("is not signed"), "{text}");
     assert!(output.status.success(), "{}", output.status);
+}
+
+/// cloud-init asks apt once, and an archive that is down then, or a clock that is wrong, is no reason to stay without packages.
+#[test]
+fn a_first_boot_asks_an_archive_that_was_down_again() {
+    let keys = Workplace::empty();
+    let (own, fingerprint) = key(keys.path("own"), "never", &[]);
+    let script = "
+        dpkg-query -W docker-ce | grep 28 && exit 1
+        # No systemd runs here: its part ends before it begins, and every unit is missing.
+        sed -i /daemon-reload/d /usr/lib/genhost/first-boot
+        /usr/lib/genhost/first-boot >/again 2>&1 && exit 1
+        grep -F 'genhost: packages are missing' /again || { cat /again; exit 1; }
+        (cd /archive && exec python3 -m http.server -b 127.0.0.1 8000) >/dev/null 2>&1 &
+        until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8000))' 2>/dev/null; do sleep 0.1; done
+        timeout 45 /usr/lib/genhost/first-boot >/again 2>&1 || :
+        dpkg-query -W docker-ce | grep 28 || { cat /again /etc/apt/sources.list.d/*; tail -n40 /var/log/apt/* /var/log/cloud-init-output.log; exit 1; }
+        [ ! -e /usr/sbin/policy-rc.d ]";
+    let output = Fetched::new(&own, &own, &fingerprint).boot_without_archive(script);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains(&format!("docker-ce\t{PINNED}")), "{text}");
 }

@@ -176,6 +176,77 @@ fn systemd_verifies_every_unit_of_every_host() {
 }
 
 #[test]
+fn managers_upgrade_their_docker_at_different_times() {
+    let workplace = Workplace::new();
+    let managers: String = (2..10)
+        .map(|n| {
+            format!(
+                "  m{n}: {{roles: [{}swarm-manager], vpn_address: 192.168.30.{n}}}\n",
+                if n == 2 { "vpn-server, " } else { "" }
+            )
+        })
+        .collect();
+    let cluster = include_str!("../profiles/clusters/swarm-mode.yaml");
+    let (head, _) = cluster.split_once("\nhosts:").expect("hosts");
+    workplace.write("cluster.yaml", format!("{head}\nhosts:\n{managers}"));
+    let mut minutes = BTreeSet::new();
+    for n in 2..10 {
+        let host = ["--host", &format!("m{n}"), "--format", "json"];
+        let tree: Value = serde_json::from_str(&workplace.genhost(host).stdout_of_success()).expect("a host as JSON");
+        let timer =
+            tree["files"]["/etc/systemd/system/apt-daily-upgrade.timer.d/genhost.conf"]["content"]["text"].as_str();
+        let timer = timer.expect("a drop-in");
+        let time = timer.lines().filter_map(|line| line.strip_prefix("OnCalendar=")).next_back().expect("a time");
+        let output = run("systemd-analyze", &["calendar", time], workplace.as_ref());
+        let said = text(&output);
+        let normal = said
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Normalized form: *-*-* "))
+            .unwrap_or_else(|| panic!("{said}"));
+        let parts: Vec<u32> = normal.split(':').map(|part| part.parse().expect("a number")).collect();
+        assert!(timer.contains("OnCalendar=\n") && timer.contains("RandomizedDelaySec=0\n"), "{timer}");
+        minutes.insert(parts[0] * 60 + parts[1]);
+    }
+    let apart = minutes.iter().zip(minutes.iter().skip(1)).map(|(one, next)| next - one).min();
+    assert!(minutes.len() == 8 && apart >= Some(10), "{minutes:?}");
+}
+
+/// Of SoftEther, in every way of install.
+#[test]
+fn logs_that_are_older_than_two_weeks_are_deleted() {
+    let mut seen = BTreeSet::new();
+    for host in Host::all() {
+        let rule = host.file("/etc/tmpfiles.d/genhost-softether.conf");
+        if !seen.insert(rule.to_owned()) {
+            continue;
+        }
+        let folder = rule.split(' ').nth(1).expect("a path").trim_end_matches("_log").replace("vpn*", "vpnserver");
+        let folder = folder.trim_end_matches('*').trim_matches('/').to_owned();
+        let workplace = &host.workplace;
+        let logs = ["server_log/vpn_20260101.log", "security_log/cluster/sec_20260101.log"];
+        let kept = format!("{}/vpn_server.config", folder);
+        workplace.write("logs.conf", rule);
+        for log in logs {
+            workplace.write(&format!("disk/{folder}/{log}"), "a stranger came");
+        }
+        workplace.write(&format!("disk/{kept}"), "a configuration");
+        let clean = |days: &str| {
+            let root = format!("--root={}", workplace.path("disk").display());
+            let conf = workplace.path("logs.conf");
+            let conf = conf.to_str().expect("UTF-8");
+            let arguments = ["-f", days, "systemd-tmpfiles", "--clean", &root, conf];
+            let output = run("faketime", &arguments, workplace.as_ref());
+            assert!(output.status.success(), "{}", text(&output));
+            logs.map(|log| workplace.path(&format!("disk/{folder}/{log}")).exists())
+        };
+        assert_eq!(clean("+13d"), [true, true], "{rule}");
+        assert_eq!(clean("+15d"), [false, false], "{rule}");
+        assert!(workplace.path(&format!("disk/{kept}")).exists());
+    }
+    assert_eq!(seen.len(), 2, "{seen:?}");
+}
+
+#[test]
 fn cloud_init_unpacks_user_data_that_is_compressed() {
     let workplace = Workplace::new();
     let host = ["--host", "swarm-node0", "--set", "hosts.swarm-node0.platform=ec2", "-o"];

@@ -148,3 +148,39 @@ fn no_value_of_the_users_is_ruby() {
     assert!(machines[0]["inline"].as_str().expect("a provisioner").contains(&user_data));
     assert!(!workplace.path("pwned").exists());
 }
+
+/// apt-daily holds the lock of apt's lists at boot, for which apt itself does not wait.
+#[test]
+fn the_provisioner_waits_for_apts_lock() {
+    let workplace = Workplace::new();
+    write(&workplace, &["vagrant", "--all"]);
+    let machines = machines(&workplace);
+    let inline = machines[0]["inline"].as_str().expect("a provisioner");
+    let (begin, _) = inline.split_once("install -d -m 0700").expect("what comes after cloud-init");
+    workplace.write("begin", begin);
+    workplace.write(
+        "package/DEBIAN/control",
+        "Package: cloud-init\nVersion: 99\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\nDescription: nothing\n",
+    );
+    workplace.write("archive/README", "packages");
+    let build = ["--build", "--root-owner-group", "package", "archive"];
+    assert!(program("dpkg-deb", &workplace).args(build).output().expect("dpkg-deb").status.success());
+    let index = program("dpkg-scanpackages", &workplace).arg("archive").output().expect("dpkg-scanpackages");
+    let index = String::from_utf8_lossy(&index.stdout).replace("archive/", "./");
+    workplace.write("archive/Packages", index);
+    let script = "rm -f /usr/bin/cloud-init /etc/apt/sources.list.d/*
+        echo 'deb [trusted=yes] file:/archive ./' >/etc/apt/sources.list
+        python3 -c 'import fcntl, time
+lock = open(\"/var/lib/apt/lists/lock\", \"w\")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+print(flush=True)
+time.sleep(12)' >/locked & until [ -s /locked ]; do sleep 0.1; done
+        start=$(date +%s); sh /begin; end=$(date +%s)
+        dpkg-query -W cloud-init; echo waited $((end - start))";
+    let prepare = "cp -r archive begin disk/root/";
+    let output = fixture::root::in_root("bookworm", workplace.as_ref(), prepare, script);
+    let said = said(&output);
+    assert!(output.status.success() && said.contains("cloud-init\t99"), "{said}");
+    let waited = said.rsplit_once("waited ").and_then(|(_, seconds)| seconds.lines().next()?.parse::<u64>().ok());
+    assert!(waited >= Some(10), "{said}");
+}

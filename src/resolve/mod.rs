@@ -217,6 +217,7 @@ impl Resolver<'_> {
                 units: parts.units.clone(),
                 first_boot: parts.first_boot.clone(),
                 artifacts: parts.artifacts.keys().cloned().collect(),
+                apt_sources: parts.apt.keys().cloned().collect(),
                 packages: parts.packages.keys().cloned().collect(),
                 images: parts.archives.into_iter().map(|(name, tag)| values::ImageValues { name, tag }).collect(),
             },

@@ -73,6 +73,8 @@ pub struct HostValues {
     pub first_boot: Vec<UnitName>,
     /// What it fetches.
     pub artifacts: Vec<ArtifactName>,
+    /// Names of its package sources besides the distribution's, ascending.
+    pub apt_sources: Vec<ArtifactName>,
     /// What it installs.
     pub packages: Vec<String>,
     /// Container images that it loads from archives; absent when there are none.

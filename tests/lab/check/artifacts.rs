@@ -27,7 +27,8 @@ fn run(lab: &Lab) -> String {
     wrong.wait(60, ERROR);
     let one_line = |machine: &Machine, line: &str| {
         machine.ok(&format!("grep -F 'genhost: artifact consul: {line}' /var/log/cloud-init-output.log"));
-        machine.ok("! ls -d /opt/genhost/store/* 2>/dev/null; [ ! -e /opt/genhost/consul ]");
+        // It is tried again now and then.
+        machine.wait(60, "! ls -d /opt/genhost/store/* 2>/dev/null; [ ! -e /opt/genhost/consul ]");
     };
     one_line(broken, "cannot fetch http://203.0.113.1:8002/");
     one_line(wrong, "http://203.0.113.1/busybox.tar has sha256 ");
