@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 /// Builds the neighbours, loads the host's firewall, tries every way and prints as JSON what came through. `vpn_vlan0` and
 /// `eth0` are veth pairs: nftables goes by their names alone. Asked for `fence` it tries a container's ways only, for `unit` what
-/// genhost-firewall.service does, for `bridges` the ways over bridges of any name.
+/// genhost-firewall.service does, for `bridges` the ways over bridges of any name, for `own` who answers where containers publish
+/// every port.
 const TRY: &str = r#"
 import concurrent.futures, json, os, select, socket, subprocess, sys, threading, time
 
@@ -197,6 +198,16 @@ def python(name, *arguments):
 def ask(name, source, tries):
     return [answer[:3] for answer in python(name, "probe", source, json.dumps(tries))]
 
+def who(name, source, address):
+    "Which ports of this address the host answers itself, and which a container."
+    tries = [["tcp", address, p] for p in TCP] + [["udp", address, p] for p in UDP]
+    said = {}
+    for kind, _, port, answer in python(name, "probe", source, json.dumps(tries)):
+        by, asked = answer.split()
+        assert by != "host" or asked == address, (answer, address)
+        said.setdefault(by, {"tcp": [], "udp": []})[kind].append(port)
+    return said
+
 def ports(name, source, address):
     tries = [["tcp", address, p] for p in TCP] + [["udp", address, p] for p in UDP]
     came = ask(name, source, tries)
@@ -263,6 +274,19 @@ def bridges():
         "LAN to metadata": (one, "lan", "10.9.0.2", "169.254.169.254", 80),
     })}
 
+def own():
+    rules = f"meta l4proto {{tcp, udp}} th dport {{ {', '.join(map(str, {*TCP, *UDP}))} }} dnat to "
+    publish(("ip", rules + "172.18.0.2"), ("ip6", rules + "2001:db8:18::2"))
+    return all_of({
+        "public": (who, "public", "198.51.100.2", "198.51.100.1"),
+        "public over IPv6": (who, "public", "2001:db8:1::2", "2001:db8:1::1"),
+        "host": (who, "vpn", "192.168.30.3", "192.168.30.2"),
+        "person": (who, "vpn", "192.168.30.50", "192.168.30.2"),
+        "itself": (who, "host", "192.168.30.2", "192.168.30.2"),
+        "itself over IPv6": (who, "host", "2001:db8:30::2", "2001:db8:30::2"),
+        "container": (who, "box", "172.18.0.2", "172.18.0.1"),
+    })
+
 everything = {"tcp": TCP, "udp": UDP}
 if sys.argv[1:2] == ["fence"]:
     before = fence()
@@ -273,7 +297,7 @@ if sys.argv[1:2] == ["fence"]:
     end(fence())
 if sys.argv[1] != "ways":
     run("nft -f firewall.nft")
-    end({"bridges": bridges}[sys.argv[1]]())
+    end({"bridges": bridges, "own": own}[sys.argv[1]]())
 
 for source, address in [("198.51.100.2", "198.51.100.1"), ("2001:db8:1::2", "2001:db8:1::1")]:
     came = ports("public", source, address)
@@ -615,5 +639,46 @@ fn a_bridge_of_any_name_is_fenced_as_docker_s_own_are() {
         let all = |what: &str| said[what].as_object().expect("ways").values().cloned().collect::<Vec<_>>();
         assert_eq!(all("ways"), vec![json!(true); 7], "{said:#}");
         assert_eq!(all("closed"), vec![json!(false); 11], "{said:#}");
+    }
+}
+
+/// A service of a swarm publishes its ports on every node's every address.
+#[test]
+fn a_container_takes_no_port_that_its_host_listens_on() {
+    let consul = [8300, 8301, 8302, 8500, 8501, 8600];
+    let vpn_udp = [4789, 7946, 8301, 8302, 8600];
+    // Arguments, and what the public reaches, by TCP and UDP; what the VPN does besides; and what people do.
+    type Case<'a> = (&'a [&'a str], [&'a [u16]; 2], &'a [u16], &'a [u16]);
+    let hosts: [Case; 3] = [
+        (&["--stack", "classic", "--host", "swarm-node0"], [&[22, 443], &[500, 4500]], &[2375, 3375, 7946], &[3375]),
+        (&["--host", "swarm-node0"], [&[22, 443], &[500, 4500]], &[2377, 7946], &[]),
+        (&["--role", "agent", "--set", "firewall.open=[8088/tcp, 22/tcp]"], [&[22], &[]], &[7946], &[]),
+    ];
+    for (arguments, [public_tcp, public_udp], of_vpn, of_people) in hosts {
+        let workplace = Workplace::new();
+        let said = try_host(&workplace, &tree(&workplace, arguments), "own");
+        let sorted = |lists: &[&[u16]]| {
+            let mut all = lists.concat();
+            all.sort_unstable();
+            all
+        };
+        let tcp = sorted(&[public_tcp, of_vpn, &consul]);
+        let udp = sorted(&[public_udp, &vpn_udp]);
+        let others = json!({"tcp": without(TCP, &tcp), "udp": without(UDP, &udp)});
+        let public = json!({"tcp": public_tcp, "udp": public_udp});
+
+        let of_public = match arguments.last() {
+            Some(&"swarm-node0") => json!({"host": public}),
+            _ => json!({"host": public, "box": {"tcp": [8088], "udp": []}}),
+        };
+        assert_eq!(said["public"], of_public, "{said:#}");
+        assert_eq!(said["public over IPv6"], of_public, "{said:#}");
+        assert_eq!(said["container"]["host"], public, "{said:#}");
+        let all = json!({"host": {"tcp": tcp, "udp": udp}, "box": others});
+        for who in ["host", "itself", "itself over IPv6"] {
+            assert_eq!(said[who], all, "{who}: {said:#}");
+        }
+        let of_person = json!({"tcp": sorted(&[public_tcp, of_people, &[8500, 8501]]), "udp": public_udp});
+        assert_eq!(said["person"], json!({"host": of_person, "box": others}), "{said:#}");
     }
 }
