@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 /// Builds the neighbours, loads the host's firewall, tries every way and prints as JSON what came through. `vpn_vlan0` and
 /// `eth0` are veth pairs: nftables goes by their names alone. Asked for `fence` it tries a container's ways only, for `unit` what
 /// genhost-firewall.service does, for `bridges` the ways over bridges of any name, for `own` who answers where containers publish
-/// every port.
+/// every port, for `mtu` who carries a megabyte over a link of a smaller MTU.
 const TRY: &str = r#"
-import concurrent.futures, json, os, select, socket, subprocess, sys, threading, time
+import concurrent.futures, json, os, select, socket, socketserver, subprocess, sys, threading, time
 
 TCP = [22, 80, 443, 2375, 2377, 3375, 7946, 8080, 8088, 8300, 8301, 8302, 8500, 8501, 8600, 9931]
 UDP = [53, 500, 1701, 4500, 4789, 7946, 8301, 8302, 8600]
@@ -22,8 +22,20 @@ METADATA = ["169.254.169.254", "168.63.129.16", "fd00:ec2::254", "fd00:a9fe:a9fe
 def run(command):
     subprocess.run(command.split(), check=True)
 
+class Carry(socketserver.BaseRequestHandler):
+    def handle(self):
+        if self.request.recv(1) == b"d":
+            self.request.sendall(bytes(1 << 20))
+        elif len(self.request.recv(1 << 20, socket.MSG_WAITALL)) == 1 << 20:
+            self.request.sendall(b"k")
+
+class Carriers(socketserver.ThreadingTCPServer):
+    address_family = socket.AF_INET6
+    daemon_threads = True
+
 def serve(name, addresses):
     "Tells everybody its name and the address that was asked."
+    threading.Thread(target=Carriers(("::", 9001), Carry).serve_forever, daemon=True).start()
     tcp = [socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
            for port in [*TCP, 53, 9000]]
     udp = {}
@@ -65,8 +77,22 @@ def probe(source, tries):
     [t.join() for t in threads]
     print(json.dumps(sorted(answers)))
 
+def carry(way, address, port):
+    "Whether a megabyte gets there, or comes from there."
+    try:
+        with socket.create_connection((address, port), 2) as s:
+            s.settimeout(2)
+            s.sendall(b"d" if way == "down" else b"u" + bytes(1 << 20))
+            size = 1 << 20 if way == "down" else 1
+            print(json.dumps(len(s.makefile("rb").read(size)) == size))
+    except OSError:
+        print("false")
+
 if sys.argv[1:2] == ["serve"]:
     serve(sys.argv[2], sys.argv[3:])
+if sys.argv[1:2] == ["carry"]:
+    carry(*sys.argv[2:])
+    sys.exit()
 if sys.argv[1:2] == ["probe"]:
     probe(sys.argv[2], json.loads(sys.argv[3]))
     sys.exit()
@@ -287,6 +313,27 @@ def own():
         "container": (who, "box", "172.18.0.2", "172.18.0.1"),
     })
 
+def mtu():
+    "The host's card has a smaller MTU than anybody else's, and nobody hears of it. One segment at a time, as on a real wire."
+    run("ip link set eth0 mtu 1400")
+    run("ip -n public link set far gso_max_segs 1")
+    open("deaf.nft", "w").write("table inet deaf { chain input { type filter hook input priority 0;\n"
+                                "icmp type destination-unreachable drop\nicmpv6 type packet-too-big drop\n}\n}\n")
+    for name in ["box", "public"]:
+        run(f"ip netns exec {name} nft -f deaf.nft")
+    publish(("ip", "tcp dport 8088 dnat to 172.18.0.2:9001"), ("ip6", "tcp dport 8088 dnat to [2001:db8:18::2]:9001"))
+    ways = [("box", "198.51.100.2", 9001), ("box", "2001:db8:1::2", 9001),
+            ("public", "198.51.100.1", 8088), ("public", "2001:db8:1::1", 8088)]
+    ways = [(python, name, "carry", way, address, port) for name, address, port in ways for way in ["up", "down"]]
+    rules = open("firewall.nft").read().splitlines(True)
+    open("unclamped.nft", "w").writelines(line for line in rules if "maxseg" not in line)
+    said = {}
+    for file in ["firewall.nft", "unclamped.nft"]:
+        run("nft -f " + file)
+        came = all_of(dict(zip(map(str, range(len(ways))), ways)))
+        said[file] = list(came.values())
+    return said
+
 everything = {"tcp": TCP, "udp": UDP}
 if sys.argv[1:2] == ["fence"]:
     before = fence()
@@ -297,7 +344,7 @@ if sys.argv[1:2] == ["fence"]:
     end(fence())
 if sys.argv[1] != "ways":
     run("nft -f firewall.nft")
-    end({"bridges": bridges, "own": own}[sys.argv[1]]())
+    end({"bridges": bridges, "own": own, "mtu": mtu}[sys.argv[1]]())
 
 for source, address in [("198.51.100.2", "198.51.100.1"), ("2001:db8:1::2", "2001:db8:1::1")]:
     came = ports("public", source, address)
@@ -681,4 +728,13 @@ fn a_container_takes_no_port_that_its_host_listens_on() {
         let of_person = json!({"tcp": sorted(&[public_tcp, of_people, &[8500, 8501]]), "udp": public_udp});
         assert_eq!(said["person"], json!({"host": of_person, "box": others}), "{said:#}");
     }
+}
+
+/// Both ways, over IPv4 and IPv6, from a container and to one.
+#[test]
+fn a_container_carries_a_megabyte_over_a_link_whose_mtu_nobody_tells_it() {
+    let workplace = Workplace::new();
+    let host = tree(&workplace, &["--role", "agent", "--set", "firewall.open=[8088/tcp]"]);
+    let said = try_host(&workplace, &host, "mtu");
+    assert_eq!(said, json!({"firewall.nft": vec![true; 8], "unclamped.nft": vec![false; 8]}));
 }
