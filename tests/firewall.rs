@@ -8,11 +8,12 @@ use std::process::Command;
 use fixture::Workplace;
 use serde_json::{Value, json};
 
-/// Builds the neighbours, loads the host's firewall, tries every way and prints as JSON what came through. `vpn_vlan0`, `eth0`
-/// and `br-x` are veth pairs: nftables goes by their names alone. Asked for `fence` it tries a container's ways only, for `unit`
-/// what genhost-firewall.service does.
+/// Builds the neighbours, loads the host's firewall, tries every way and prints as JSON what came through. `vpn_vlan0` and
+/// `eth0` are veth pairs: nftables goes by their names alone. Asked for `fence` it tries a container's ways only, for `unit` what
+/// genhost-firewall.service does, for `bridges` the ways over bridges of any name, for `own` who answers where containers publish
+/// every port, for `mtu` who carries a megabyte over a link of a smaller MTU.
 const TRY: &str = r#"
-import concurrent.futures, json, os, select, socket, subprocess, sys, threading, time
+import concurrent.futures, json, os, select, socket, socketserver, subprocess, sys, threading, time
 
 TCP = [22, 80, 443, 2375, 2377, 3375, 7946, 8080, 8088, 8300, 8301, 8302, 8500, 8501, 8600, 9931]
 UDP = [53, 500, 1701, 4500, 4789, 7946, 8301, 8302, 8600]
@@ -21,25 +22,43 @@ METADATA = ["169.254.169.254", "168.63.129.16", "fd00:ec2::254", "fd00:a9fe:a9fe
 def run(command):
     subprocess.run(command.split(), check=True)
 
-def serve(addresses):
-    keep = []
-    for port in [*TCP, 53, 9000]:
-        s = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
-        keep.append(s)
-    udp = []
+class Carry(socketserver.BaseRequestHandler):
+    def handle(self):
+        if self.request.recv(1) == b"d":
+            self.request.sendall(bytes(1 << 20))
+        elif len(self.request.recv(1 << 20, socket.MSG_WAITALL)) == 1 << 20:
+            self.request.sendall(b"k")
+
+class Carriers(socketserver.ThreadingTCPServer):
+    address_family = socket.AF_INET6
+    daemon_threads = True
+
+def serve(name, addresses):
+    "Tells everybody its name and the address that was asked."
+    threading.Thread(target=Carriers(("::", 9001), Carry).serve_forever, daemon=True).start()
+    tcp = [socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
+           for port in [*TCP, 53, 9000]]
+    udp = {}
     for address in addresses:
         for port in UDP:
             s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
             s.bind((address, port))
-            udp.append(s)
+            udp[s] = address
     print("ready", flush=True)
     while True:
-        for s in select.select(udp, [], [])[0]:
-            data, who = s.recvfrom(99)
-            s.sendto(data, who)
+        for s in select.select([*tcp, *udp], [], [])[0]:
+            if s in udp:
+                data, who = s.recvfrom(99)
+                s.sendto(f"{name} {udp[s]}".encode(), who)
+            else:
+                with s.accept()[0] as peer:
+                    try:
+                        peer.sendall(f"{name} {peer.getsockname()[0].removeprefix('::ffff:')}".encode())
+                    except OSError:
+                        pass
 
 def probe(source, tries):
-    "Which of the [protocol, address, port] answer `source`."
+    "Which of the [protocol, address, port] answer `source`, and what."
     answers = []
     def one(protocol, address, port):
         kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
@@ -50,8 +69,7 @@ def probe(source, tries):
                 s.connect((address, port))
                 if protocol == "udp":
                     s.send(b"x")
-                    s.recv(9)
-                answers.append([protocol, address, port])
+                answers.append([protocol, address, port, s.recv(99).decode()])
             except OSError:
                 pass
     threads = [threading.Thread(target=one, args=t) for t in tries]
@@ -59,8 +77,22 @@ def probe(source, tries):
     [t.join() for t in threads]
     print(json.dumps(sorted(answers)))
 
+def carry(way, address, port):
+    "Whether a megabyte gets there, or comes from there."
+    try:
+        with socket.create_connection((address, port), 2) as s:
+            s.settimeout(2)
+            s.sendall(b"d" if way == "down" else b"u" + bytes(1 << 20))
+            size = 1 << 20 if way == "down" else 1
+            print(json.dumps(len(s.makefile("rb").read(size)) == size))
+    except OSError:
+        print("false")
+
 if sys.argv[1:2] == ["serve"]:
-    serve(sys.argv[2:])
+    serve(sys.argv[2], sys.argv[3:])
+if sys.argv[1:2] == ["carry"]:
+    carry(*sys.argv[2:])
+    sys.exit()
 if sys.argv[1:2] == ["probe"]:
     probe(sys.argv[2], json.loads(sys.argv[3]))
     sys.exit()
@@ -138,16 +170,27 @@ neighbours = {
     "vpn": ("vpn_vlan0", ["192.168.30.2/24", "2001:db8:30::2/64"],
             ["192.168.30.3/24", "192.168.30.50/24", "2001:db8:30::3/64"]),
     "box": ("br-x", ["172.18.0.1/16", "2001:db8:18::1/64"], ["172.18.0.2/16", "2001:db8:18::2/64"]),
+    "app": ("apps0", ["172.19.0.1/16", "2001:db8:19::1/64"], ["172.19.0.2/16", "2001:db8:19::2/64"]),
+    "app2": ("apps0", [], ["172.19.0.3/16", "2001:db8:19::3/64"]),
+    # beside a host whose way out is a bridge
+    "lan": ("br0", ["10.9.0.1/24", "2001:db8:9::1/64"], ["10.9.0.2/24", "2001:db8:9::2/64"]),
 }
+BRIDGES = ["br-x", "apps0", "br0"]
 
 def add(prefix, device, address):
     run(f"{prefix} addr add {address} dev {device}" + (" nodad" if ":" in address else ""))
 
+for bridge in BRIDGES:
+    run(f"ip link add name {bridge} type bridge")
+    run(f"ip link set {bridge} up")
 for name, (device, ours, theirs) in neighbours.items():
     run(f"ip netns add {name}")
     subprocess.run(["ip", "netns", "exec", name, "sh", "-c", NO_DAD], check=True)
-    run(f"ip link add {device} type veth peer name far netns {name}")
-    run(f"ip link set {device} up")
+    port = f"{name}-port" if device in BRIDGES else device
+    run(f"ip link add {port} type veth peer name far netns {name}")
+    if device in BRIDGES:
+        run(f"ip link set {port} master {device}")
+    run(f"ip link set {port} up")
     run(f"ip -n {name} link set lo up")
     run(f"ip -n {name} link set far up")
     for address in ours:
@@ -159,19 +202,37 @@ for name, (device, ours, theirs) in neighbours.items():
 for address in METADATA:
     run(f"ip route add {address} dev eth0")
 
+def of(name):
+    "What runs a command in a neighbour's place."
+    return [] if name == "host" else ["ip", "netns", "exec", name]
+
 servers = []
 bare = lambda addresses: [address.split("/")[0] for address in addresses]
-for prefix, addresses in [
-    ([], [a for _, ours, _ in neighbours.values() for a in bare(ours)]),
-    *((["ip", "netns", "exec", name], bare(theirs)) for name, (_, _, theirs) in neighbours.items()),
+for name, addresses in [
+    ("host", [a for _, ours, _ in neighbours.values() for a in bare(ours)]),
+    *((name, bare(theirs)) for name, (_, _, theirs) in neighbours.items()),
 ]:
-    server = subprocess.Popen([*prefix, sys.executable, __file__, "serve", *addresses], stdout=subprocess.PIPE, text=True)
+    command = [*of(name), sys.executable, __file__, "serve", name, *addresses]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout.readline() == "ready\n"
     servers.append(server)
 
-def ask(name, source, tries):
-    command = ["ip", "netns", "exec", name, sys.executable, __file__, "probe", source, json.dumps(tries)]
+def python(name, *arguments):
+    command = [*of(name), sys.executable, __file__, *map(str, arguments)]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+def ask(name, source, tries):
+    return [answer[:3] for answer in python(name, "probe", source, json.dumps(tries))]
+
+def who(name, source, address):
+    "Which ports of this address the host answers itself, and which a container."
+    tries = [["tcp", address, p] for p in TCP] + [["udp", address, p] for p in UDP]
+    said = {}
+    for kind, _, port, answer in python(name, "probe", source, json.dumps(tries)):
+        by, asked = answer.split()
+        assert by != "host" or asked == address, (answer, address)
+        said.setdefault(by, {"tcp": [], "udp": []})[kind].append(port)
+    return said
 
 def ports(name, source, address):
     tries = [["tcp", address, p] for p in TCP] + [["udp", address, p] for p in UDP]
@@ -186,17 +247,92 @@ def all_of(ways):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         return dict(zip(ways, pool.map(lambda way: way[0](*way[1:]), ways.values())))
 
-def fence():
+def fence(name="box", v4="172.18.0.2", v6="2001:db8:18::2"):
     "What a container reaches of another host, and of metadata."
     metadata = [[kind, address, port] for address in METADATA for kind, port in [("tcp", 80), ("tcp", 53), ("udp", 53)]]
     said = all_of({
-        "ipv4": (ports, "box", "172.18.0.2", "192.168.30.3"),
-        "ipv6": (ports, "box", "2001:db8:18::2", "2001:db8:30::3"),
-        "metadata": (ask, "box", "172.18.0.2", [t for t in metadata if "." in t[1]]),
-        "metadata6": (ask, "box", "2001:db8:18::2", [t for t in metadata if ":" in t[1]]),
+        "ipv4": (ports, name, v4, "192.168.30.3"),
+        "ipv6": (ports, name, v6, "2001:db8:30::3"),
+        "metadata": (ask, name, v4, [t for t in metadata if "." in t[1]]),
+        "metadata6": (ask, name, v6, [t for t in metadata if ":" in t[1]]),
     })
     came = said["metadata"] + said.pop("metadata6")
     return said | {"metadata": sorted(f"{address} {port}/{kind}" for kind, address, port in came)}
+
+def publish(*tables):
+    "Rules as Docker makes them."
+    for family, rules in tables:
+        open("docker.nft", "w").write(
+            f"table {family} docker {{ chain publish {{\n{rules}\n}}\n"
+            "chain pre { type nat hook prerouting priority -100; fib daddr type local jump publish\n}\n"
+            "chain out { type nat hook output priority -100; fib daddr type local jump publish\n}\n}\n")
+        run("nft -f docker.nft")
+
+def end(said):
+    [server.kill() for server in servers]
+    print(json.dumps(said))
+    sys.exit()
+
+def bridges():
+    publish(("ip", "iifname vpn_vlan0 tcp dport 8080 dnat to 172.19.0.2:80"))
+    return all_of({
+        "box": (fence,),
+        "app": (fence, "app", "172.19.0.2", "2001:db8:19::2"),
+    }) | {"ways": all_of({
+        "app to the public": (one, "app", "172.19.0.2", "198.51.100.2", 80),
+        "app to the public over IPv6": (one, "app", "2001:db8:19::2", "2001:db8:1::2", 80),
+        "app to app": (one, "app", "172.19.0.2", "172.19.0.3", 80),
+        "app to app over IPv6": (one, "app", "2001:db8:19::2", "2001:db8:19::3", 80),
+        "app to its host's SSH": (one, "app", "172.19.0.2", "172.19.0.1", 22),
+        "VPN to what an app publishes": (one, "vpn", "192.168.30.3", "192.168.30.2", 8080),
+        "LAN to another port in the VPN": (one, "lan", "10.9.0.2", "192.168.30.3", 9000),
+    }), "closed": all_of({
+        "app to its host's Consul": (one, "app", "172.19.0.2", "172.19.0.1", 8500),
+        "app to another bridge": (one, "app", "172.19.0.2", "172.18.0.2", 80),
+        "public to app": (one, "public", "198.51.100.2", "172.19.0.2", 80),
+        "public to app over IPv6": (one, "public", "2001:db8:1::2", "2001:db8:19::2", 80),
+        "VPN to what an app does not publish": (one, "vpn", "192.168.30.3", "172.19.0.2", 9000),
+        "VPN to the LAN": (one, "vpn", "192.168.30.3", "10.9.0.2", 80),
+        "LAN to app": (one, "lan", "10.9.0.2", "172.19.0.2", 80),
+        "LAN to box": (one, "lan", "10.9.0.2", "172.18.0.2", 80),
+        "LAN to box over IPv6": (one, "lan", "2001:db8:9::2", "2001:db8:18::2", 80),
+        "LAN to the cluster": (one, "lan", "10.9.0.2", "192.168.30.3", 8500),
+        "LAN to metadata": (one, "lan", "10.9.0.2", "169.254.169.254", 80),
+    })}
+
+def own():
+    rules = f"meta l4proto {{tcp, udp}} th dport {{ {', '.join(map(str, {*TCP, *UDP}))} }} dnat to "
+    publish(("ip", rules + "172.18.0.2"), ("ip6", rules + "2001:db8:18::2"))
+    return all_of({
+        "public": (who, "public", "198.51.100.2", "198.51.100.1"),
+        "public over IPv6": (who, "public", "2001:db8:1::2", "2001:db8:1::1"),
+        "host": (who, "vpn", "192.168.30.3", "192.168.30.2"),
+        "person": (who, "vpn", "192.168.30.50", "192.168.30.2"),
+        "itself": (who, "host", "192.168.30.2", "192.168.30.2"),
+        "itself over IPv6": (who, "host", "2001:db8:30::2", "2001:db8:30::2"),
+        "container": (who, "box", "172.18.0.2", "172.18.0.1"),
+    })
+
+def mtu():
+    "The host's card has a smaller MTU than anybody else's, and nobody hears of it. One segment at a time, as on a real wire."
+    run("ip link set eth0 mtu 1400")
+    run("ip -n public link set far gso_max_segs 1")
+    open("deaf.nft", "w").write("table inet deaf { chain input { type filter hook input priority 0;\n"
+                                "icmp type destination-unreachable drop\nicmpv6 type packet-too-big drop\n}\n}\n")
+    for name in ["box", "public"]:
+        run(f"ip netns exec {name} nft -f deaf.nft")
+    publish(("ip", "tcp dport 8088 dnat to 172.18.0.2:9001"), ("ip6", "tcp dport 8088 dnat to [2001:db8:18::2]:9001"))
+    ways = [("box", "198.51.100.2", 9001), ("box", "2001:db8:1::2", 9001),
+            ("public", "198.51.100.1", 8088), ("public", "2001:db8:1::1", 8088)]
+    ways = [(python, name, "carry", way, address, port) for name, address, port in ways for way in ["up", "down"]]
+    rules = open("firewall.nft").read().splitlines(True)
+    open("unclamped.nft", "w").writelines(line for line in rules if "maxseg" not in line)
+    said = {}
+    for file in ["firewall.nft", "unclamped.nft"]:
+        run("nft -f " + file)
+        came = all_of(dict(zip(map(str, range(len(ways))), ways)))
+        said[file] = list(came.values())
+    return said
 
 everything = {"tcp": TCP, "udp": UDP}
 if sys.argv[1:2] == ["fence"]:
@@ -205,10 +341,10 @@ if sys.argv[1:2] == ["fence"]:
     assert len(before.pop("metadata")) == 3 * len(METADATA), before
     assert before == {"ipv4": everything, "ipv6": everything}, before
     run("nft -f firewall.nft")
-    said = fence()
-    [server.kill() for server in servers]
-    print(json.dumps(said))
-    sys.exit()
+    end(fence())
+if sys.argv[1] != "ways":
+    run("nft -f firewall.nft")
+    end({"bridges": bridges, "own": own, "mtu": mtu}[sys.argv[1]]())
 
 for source, address in [("198.51.100.2", "198.51.100.1"), ("2001:db8:1::2", "2001:db8:1::1")]:
     came = ports("public", source, address)
@@ -263,8 +399,7 @@ said["forward"] = all_of({
     "VPN to a container": (one, "vpn", "192.168.30.3", "172.18.0.2", 80),
     "VPN to the network behind": (one, "vpn", "192.168.30.3", "198.51.100.2", 80),
 })
-[server.kill() for server in servers]
-print(json.dumps(said))
+end(said)
 "#;
 
 /// The host that these arguments make.
@@ -535,4 +670,71 @@ fn nothing_that_carries_the_cluster_starts_without_a_firewall() {
             assert!(commands[0] == check.trim_end(), "{stack}: {path}: {commands:?}");
         }
     }
+}
+
+/// On a platform whose resolver is at the address of its metadata, with networks of `com.docker.network.bridge.name`.
+#[test]
+fn a_bridge_of_any_name_is_fenced_as_docker_s_own_are() {
+    for stack in ["classic", "swarm-mode"] {
+        let workplace = Workplace::new();
+        let gce = ["--host", "swarm-node1", "--set", "hosts.swarm-node1.platform=gce", "--stack", stack];
+        let said = try_host(&workplace, &tree(&workplace, &gce), "bridges");
+        assert_eq!(said["app"], said["box"], "{said:#}");
+        let metadata = said["app"]["metadata"].as_array().expect("a list");
+        assert!(metadata.contains(&json!("169.254.169.254 53/udp")), "{said:#}");
+        assert!(!metadata.contains(&json!("169.254.169.254 80/tcp")), "{said:#}");
+        let all = |what: &str| said[what].as_object().expect("ways").values().cloned().collect::<Vec<_>>();
+        assert_eq!(all("ways"), vec![json!(true); 7], "{said:#}");
+        assert_eq!(all("closed"), vec![json!(false); 11], "{said:#}");
+    }
+}
+
+/// A service of a swarm publishes its ports on every node's every address.
+#[test]
+fn a_container_takes_no_port_that_its_host_listens_on() {
+    let consul = [8300, 8301, 8302, 8500, 8501, 8600];
+    let vpn_udp = [4789, 7946, 8301, 8302, 8600];
+    // Arguments, and what the public reaches, by TCP and UDP; what the VPN does besides; and what people do.
+    type Case<'a> = (&'a [&'a str], [&'a [u16]; 2], &'a [u16], &'a [u16]);
+    let hosts: [Case; 3] = [
+        (&["--stack", "classic", "--host", "swarm-node0"], [&[22, 443], &[500, 4500]], &[2375, 3375, 7946], &[3375]),
+        (&["--host", "swarm-node0"], [&[22, 443], &[500, 4500]], &[2377, 7946], &[]),
+        (&["--role", "agent", "--set", "firewall.open=[8088/tcp, 22/tcp]"], [&[22], &[]], &[7946], &[]),
+    ];
+    for (arguments, [public_tcp, public_udp], of_vpn, of_people) in hosts {
+        let workplace = Workplace::new();
+        let said = try_host(&workplace, &tree(&workplace, arguments), "own");
+        let sorted = |lists: &[&[u16]]| {
+            let mut all = lists.concat();
+            all.sort_unstable();
+            all
+        };
+        let tcp = sorted(&[public_tcp, of_vpn, &consul]);
+        let udp = sorted(&[public_udp, &vpn_udp]);
+        let others = json!({"tcp": without(TCP, &tcp), "udp": without(UDP, &udp)});
+        let public = json!({"tcp": public_tcp, "udp": public_udp});
+
+        let of_public = match arguments.last() {
+            Some(&"swarm-node0") => json!({"host": public}),
+            _ => json!({"host": public, "box": {"tcp": [8088], "udp": []}}),
+        };
+        assert_eq!(said["public"], of_public, "{said:#}");
+        assert_eq!(said["public over IPv6"], of_public, "{said:#}");
+        assert_eq!(said["container"]["host"], public, "{said:#}");
+        let all = json!({"host": {"tcp": tcp, "udp": udp}, "box": others});
+        for who in ["host", "itself", "itself over IPv6"] {
+            assert_eq!(said[who], all, "{who}: {said:#}");
+        }
+        let of_person = json!({"tcp": sorted(&[public_tcp, of_people, &[8500, 8501]]), "udp": public_udp});
+        assert_eq!(said["person"], json!({"host": of_person, "box": others}), "{said:#}");
+    }
+}
+
+/// Both ways, over IPv4 and IPv6, from a container and to one.
+#[test]
+fn a_container_carries_a_megabyte_over_a_link_whose_mtu_nobody_tells_it() {
+    let workplace = Workplace::new();
+    let host = tree(&workplace, &["--role", "agent", "--set", "firewall.open=[8088/tcp]"]);
+    let said = try_host(&workplace, &host, "mtu");
+    assert_eq!(said, json!({"firewall.nft": vec![true; 8], "unclamped.nft": vec![false; 8]}));
 }

@@ -205,6 +205,7 @@ impl Resolver<'_> {
             let protocol = open.protocol.as_str();
             return Err(Diagnostic::at(open.place, Problem::PortOfVpn { port: open.port, protocol }));
         }
+        let own = (&self.own_ports(&parts)).into();
         // Not in `stage`, which does without secrets.
         for component in &mut parts.components {
             component.values.extend(self.own_secrets(&component.name));
@@ -224,6 +225,7 @@ impl Resolver<'_> {
             vpn: self.vpn(),
             firewall: values::FirewallValues {
                 public: self.public(),
+                own,
                 open: self.cluster.open.iter().map(|open| open.value).collect(),
                 esp: self.host.is_vpn_server && !self.cluster.vpn.users.is_empty(),
                 vpn: (&parts.vpn_ports).into(),
@@ -377,8 +379,17 @@ impl Resolver<'_> {
         }
     }
 
-    /// Ports that the host answers on the public side. 500, 4500: IKE and its NAT traversal; L2TP itself comes inside.
+    /// Ports that the host answers on the public side.
     fn public(&self) -> Vec<OpenPort> {
+        let mut public = self.roles_public();
+        public.extend(self.cluster.open.iter().map(|open| open.value));
+        public.sort_unstable_by_key(|open| (open.protocol, open.port));
+        public.dedup();
+        public
+    }
+
+    /// Of these, what its roles offer. 500, 4500: IKE and its NAT traversal; L2TP itself comes inside.
+    fn roles_public(&self) -> Vec<OpenPort> {
         let port = |port, protocol| OpenPort { port, protocol };
         let mut public = vec![port(22, Protocol::Tcp)];
         if self.host.is_vpn_server {
@@ -387,10 +398,13 @@ impl Resolver<'_> {
                 public.extend([500, 4500].map(|number| port(number, Protocol::Udp)));
             }
         }
-        public.extend(self.cluster.open.iter().map(|open| open.value));
-        public.sort_unstable_by_key(|open| (open.protocol, open.port));
-        public.dedup();
         public
+    }
+
+    /// Ports that the host itself listens on, which no container may take.
+    fn own_ports(&self, parts: &parts::Selected) -> BTreeSet<OpenPort> {
+        let components = parts.vpn_ports.iter().chain(&parts.people_ports).chain(&parts.joining_ports);
+        components.copied().chain(self.roles_public()).collect()
     }
 
     /// Of what components offer to people, what the cluster lets them have.

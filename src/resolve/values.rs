@@ -236,6 +236,8 @@ pub struct FirewallValues {
     pub public: Vec<OpenPort>,
     /// Of these, what its containers may offer too.
     pub open: Vec<OpenPort>,
+    /// What it listens on itself, on either side, so that no container may take it.
+    pub own: PortValues,
     /// Whether it takes IPsec that no NAT made into UDP.
     pub esp: bool,
     /// What it offers to the other hosts on the VPN.
