@@ -264,6 +264,40 @@ fn cloud_init_unpacks_user_data_that_is_compressed() {
     assert!(output.status.success() && output.stdout == large, "{}", text(&output));
 }
 
+#[test]
+fn every_cloud_init_unpacks_user_data_that_is_compressed_as_text() {
+    let workplace = Workplace::new();
+    let host = ["--host", "swarm-node0", "--set", "hosts.swarm-node0.platform=hetzner", "--profiles", "profiles", "-o"];
+    for (name, limit) in [("large", 65_536), ("small", 24_000)] {
+        let profile =
+            format!("summary: Hetzner\nuser_data_limit: {limit}\nmetadata: {{addresses: [169.254.169.254]}}\n");
+        workplace.write("profiles/platforms/hetzner.yaml", profile);
+        let said = workplace.genhost([&host[..], &[name]].concat());
+        assert_eq!(said.stderr().contains("compressed and as text"), name == "small", "{}", said.stderr());
+    }
+    let bytes = |name: &str| std::fs::read(workplace.path(name)).expect("user-data");
+    assert!(bytes("small").len() < 24_000 && bytes("small").is_ascii());
+    let unpack = "import sys
+from cloudinit import helpers, user_data
+paths = helpers.Paths({'cloud_dir': '/tmp/none', 'run_dir': '/tmp/none'})
+message = user_data.UserDataProcessor(paths).process(open('small', 'rb').read())
+parts = [part for part in message.walk() if part.get_content_maintype() != 'multipart']
+assert [part.get_content_type() for part in parts] == ['text/cloud-config'], message
+sys.stdout.buffer.write(parts[0].get_payload(decode=True))
+";
+    workplace.write("unpack.py", unpack);
+    let newest = need("target/roots/cloud-init-new/usr/lib/python3/dist-packages");
+    let here = |path: &str| {
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg("unpack.py").env("PYTHONPATH", path).current_dir(&workplace).output().expect("python3")
+    };
+    let oldest =
+        in_root("bullseye", workplace.as_ref(), "cp small unpack.py disk/root/", "cd /; exec python3 unpack.py");
+    for output in [here(""), here(newest.to_str().expect("UTF-8")), oldest] {
+        assert!(output.status.success() && output.stdout == bytes("large"), "{}", text(&output));
+    }
+}
+
 /// Debian 11's 1.8.7 is the newest Consul that can be had as a package. It knows all of it, but four spellings of later versions:
 /// `ui` is `ui_config` since 1.9, `master` is `initial_management` since 1.11, and TLS is below `tls` since 1.12.
 fn as_1_8_spells_it(config: &Value) -> Value {

@@ -29,8 +29,8 @@ struct Line {
     role: Option<ProfileName>,
     id: HostId,
     bytes: usize,
-    /// Whether the bytes are compressed, as they would be too many else.
-    gzip: bool,
+    /// Whether the bytes are compressed, since the plain text is over the limit.
+    compressed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,8 +133,8 @@ fn text(line: &Line) -> String {
         None => "no limit".to_owned(),
     };
     let platform = line.platform.as_ref().map_or("anywhere", |platform| platform.as_str());
-    let gzip = if line.gzip { ", gzip" } else { "" };
-    format!("{name:24} {:12} {:>7} bytes of {limit} ({platform}{gzip})\n", line.id.short(), line.bytes)
+    let compressed = if line.compressed { ", compressed" } else { "" };
+    format!("{name:24} {:12} {:>7} bytes of {limit} ({platform}{compressed})\n", line.id.short(), line.bytes)
 }
 
 struct Checker<'a> {
@@ -224,8 +224,8 @@ impl Checker<'_> {
                 },
             ));
         }
-        let gzip = matches!(user_data, UserData::Gzip { .. });
+        let compressed = !matches!(user_data, UserData::Plain(_));
         let platform = platform.map(|(name, _)| name.clone());
-        Some(Line { host: None, role: None, id: tree.id(), bytes, gzip, limit, platform })
+        Some(Line { host: None, role: None, id: tree.id(), bytes, compressed, limit, platform })
     }
 }

@@ -77,17 +77,22 @@ fn user_data(
     arguments: &Render,
 ) -> Result<Vec<u8>, Problem> {
     let platform = plan.platform.as_ref();
-    let (bytes, plain) = match fleet.user_data(tree, platform)? {
-        UserData::Plain(bytes) => return Ok(bytes),
-        UserData::Gzip { bytes, plain } => (bytes, plain),
-    };
     let host = title(tree.hostname.as_ref(), &tree.roles);
-    if arguments.output.as_os_str() == "-" && std::io::stdout().is_terminal() {
-        return Err(Problem::GzipOnATerminal { host });
+    let name = platform.map(ToString::to_string).unwrap_or_default();
+    match fleet.user_data(tree, platform)? {
+        UserData::Plain(bytes) => Ok(bytes),
+        UserData::Gzip { .. } if arguments.output.as_os_str() == "-" && std::io::stdout().is_terminal() => {
+            Err(Problem::GzipOnATerminal { host })
+        }
+        UserData::Gzip { bytes, plain } => {
+            session.note(Problem::Compressed { host, plain, bytes: bytes.len(), platform: name });
+            Ok(bytes)
+        }
+        UserData::Mime { bytes, plain } => {
+            session.note(Problem::CompressedAsText { host, plain, bytes: bytes.len(), platform: name });
+            Ok(bytes)
+        }
     }
-    let platform = platform.map(ToString::to_string).unwrap_or_default();
-    session.note(Problem::Compressed { host, plain, bytes: bytes.len(), platform });
-    Ok(bytes)
 }
 
 /// Prints what a host is: its files with their modes and sizes, packages and units; or one file.

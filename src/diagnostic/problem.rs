@@ -325,6 +325,8 @@ pub enum Problem {
     OverSmallest { host: String, bytes: usize, limit: usize, over: usize },
     #[error("{host}: compressed to {bytes} bytes, as {plain} are too many for {platform}")]
     Compressed { host: String, plain: usize, bytes: usize, platform: String },
+    #[error("{host}: compressed and as text it has {bytes} bytes, as {plain} are too many for {platform}")]
+    CompressedAsText { host: String, plain: usize, bytes: usize, platform: String },
     #[error("{host}: this platform takes it compressed, which is nothing for a terminal")]
     GzipOnATerminal { host: String },
     #[error("nothing reads `{path}`")]
@@ -346,6 +348,7 @@ impl Problem {
             | Self::NotIgnored { .. }
             | Self::OverSmallest { .. }
             | Self::Compressed { .. }
+            | Self::CompressedAsText { .. }
             | Self::NotOfTerraform { .. }
             | Self::NothingReads { .. }
             | Self::LockBehind { .. }
@@ -546,6 +549,7 @@ impl Problem {
                 "EC2 itself takes it compressed, by `| gzip -n`; hosts with `platform: ec2` are compressed when they need it".into()
             }
             Self::Compressed { .. } => "cloud-init unpacks it; give it to the platform as a file, not as text".into(),
+            Self::CompressedAsText { .. } => "cloud-init unpacks it; `genhost show HOST` and `genhost show HOST PATH` tell what it says".into(),
             Self::GzipOnATerminal { .. } => "write it to a file, with `-o`".into(),
             Self::NothingReads { .. } => "profiles are roles/, stacks/, systems/, platforms/ and artifacts/NAME.yaml; \
                  a template is named by the component.yaml beside it"

@@ -7,6 +7,7 @@ pub mod graph;
 mod gzip;
 mod iso9660;
 mod json;
+mod mime;
 pub mod sbom;
 pub mod seed;
 pub mod terraform;
@@ -55,24 +56,37 @@ pub enum UserData {
         /// How many they were.
         plain: usize,
     },
+    /// The same as text, for a platform that takes nothing else.
+    Mime {
+        /// The text.
+        bytes: Vec<u8>,
+        /// How many bytes it was before.
+        plain: usize,
+    },
 }
 
 impl UserData {
-    /// Compresses what is over the platform's limit where that helps, and is left as it is by the platform.
+    /// Compresses what is over the platform's limit, where that is enough.
     pub fn new(plain: Vec<u8>, platform: Option<&Platform>) -> Self {
-        match platform {
-            Some(Platform { user_data_limit: Some(limit), gzip: true, .. }) if plain.len() > *limit => {
-                let bytes = gzip::compress(&plain);
-                if bytes.len() <= *limit { Self::Gzip { bytes, plain: plain.len() } } else { Self::Plain(plain) }
-            }
-            _ => Self::Plain(plain),
+        let Some(Platform { user_data_limit: Some(limit), gzip, .. }) = platform else {
+            return Self::Plain(plain);
+        };
+        if plain.len() <= *limit {
+            return Self::Plain(plain);
+        }
+        let bytes = gzip::compress(&plain);
+        let (bytes, is_text) = if *gzip { (bytes, false) } else { (mime::message(&bytes), true) };
+        match (bytes.len() <= *limit, is_text) {
+            (false, _) => Self::Plain(plain),
+            (true, false) => Self::Gzip { bytes, plain: plain.len() },
+            (true, true) => Self::Mime { bytes, plain: plain.len() },
         }
     }
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Plain(bytes) | Self::Gzip { bytes, .. } => bytes,
+            Self::Plain(bytes) | Self::Gzip { bytes, .. } | Self::Mime { bytes, .. } => bytes,
         }
     }
 }
