@@ -11,7 +11,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Machine, cloud_config};
+use super::{Machine, UserData, cloud_config, mime};
 use crate::cluster::{Endpoint, HostName, OpenPort};
 use crate::diagnostic::Problem;
 
@@ -94,8 +94,16 @@ pub fn files(
             Some(text) => format!("replace({read}, \"{text}\", local.vpn_endpoint)"),
             None => read,
         };
-        user_data.insert(name.to_owned(), json!(format!("${{sensitive({filled})}}")));
-        files.insert(file, cloud_config::emit(host.machine.tree)?);
+        let plain = cloud_config::emit(host.machine.tree)?;
+        // Terraform compresses it, after it has put the address in.
+        let taken = match UserData::new(plain.clone(), host.machine.platform) {
+            UserData::Plain(_) => filled,
+            UserData::Gzip { .. } | UserData::Mime { .. } => {
+                format!("join(\"\\n\", concat({}, [\"\", base64gzip({filled}), \"\"]))", json!(mime::HEAD))
+            }
+        };
+        user_data.insert(name.to_owned(), json!(format!("${{sensitive({taken})}}")));
+        files.insert(file, plain);
     }
     let mut engine = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
