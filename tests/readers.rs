@@ -558,3 +558,34 @@ fn gpg_finds_the_key_of_every_source_to_be_what_it_is_called() {
     }
     assert!(keys > 0, "no golden host has a key in its user-data");
 }
+
+/// As an editor does: it offers the names of built-in profiles, and takes those of the user's own.
+#[test]
+fn the_schema_offers_known_names_and_takes_others() {
+    let workplace = Workplace::new();
+    workplace.write("schema.json", workplace.genhost(["schema"]).stdout_of_success());
+    workplace.write("cluster.yaml", include_str!("../profiles/clusters/swarm-mode.yaml"));
+    let script = "import json, yaml, jsonschema
+schema = json.load(open('schema.json'))
+validator = jsonschema.Draft202012Validator if hasattr(jsonschema, 'Draft202012Validator') else jsonschema.Draft7Validator
+valid = lambda cluster: validator(schema).is_valid(cluster)
+cluster = yaml.safe_load(open('cluster.yaml'))
+assert valid(cluster)
+host = cluster['hosts']['swarm-node1']
+for key, own, wrong in [('platform', 'mars', 'Mars!'), ('os', 'nixos-26', 'NixOS 26'), ('roles', ['taster'], ['a taster'])]:
+    kept = host.get(key)
+    host[key] = own
+    assert valid(cluster), key
+    host[key] = wrong
+    assert not valid(cluster), key
+    host[key] = kept
+    if kept is None:
+        del host[key]
+fields = schema['$defs']['HostSection']['properties']
+for words, known in [(fields['platform'], 'hetzner'), (fields['os'], 'debian-12'), (fields['roles']['items'], 'swarm-agent'),
+                     (schema['properties']['stack'], 'classic'), (schema['properties']['os'], 'ubuntu-24.04')]:
+    assert known in words['anyOf'][0]['enum'], known
+";
+    let output = run("/usr/bin/python3", &["-c", script], workplace.as_ref());
+    assert!(output.status.success(), "{}", text(&output));
+}

@@ -132,7 +132,7 @@ fn text(line: &Line) -> String {
         Some(limit) => format!("{}, {} under", limit, limit - line.bytes),
         None => "no limit".to_owned(),
     };
-    let platform = line.platform.as_ref().map_or("anywhere", |platform| platform.as_str());
+    let platform = line.platform.as_ref().map_or("the smallest limit, EC2's", |platform| platform.as_str());
     let compressed = if line.compressed { ", compressed" } else { "" };
     format!("{name:24} {:12} {:>7} bytes of {limit} ({platform}{compressed})\n", line.id.short(), line.bytes)
 }
@@ -213,16 +213,10 @@ impl Checker<'_> {
         };
         self.faults.extend(inspect(&tree).into_iter().map(|problem| Diagnostic::at(place, problem)));
         let bytes = user_data.as_bytes().len();
-        if let Some(limit) = limit.filter(|limit| bytes > *limit) {
+        if let Some((limit, (name, _))) = limit.filter(|limit| bytes > *limit).zip(platform) {
             let host = crate::render::title(tree.hostname.as_ref(), &tree.roles);
-            let over = bytes - limit;
-            self.faults.push(Diagnostic::at(
-                place,
-                match platform {
-                    Some((name, _)) => Problem::OverLimit { host, bytes, limit, over, platform: name.to_string() },
-                    None => Problem::OverSmallest { host, bytes, limit, over },
-                },
-            ));
+            let (over, platform) = (bytes - limit, name.to_string());
+            self.faults.push(Diagnostic::at(place, Problem::OverLimit { host, bytes, limit, over, platform }));
         }
         let compressed = !matches!(user_data, UserData::Plain(_));
         let platform = platform.map(|(name, _)| name.clone());

@@ -33,10 +33,13 @@ use session::Session;
 
 /// Exit code: the input is wrong, or something was found.
 const WRONG: u8 = 1;
+/// Exit code: nothing could be compared.
+const TROUBLE: u8 = 2;
 
 /// Runs the command that the process was started with.
 ///
-/// Exit code 0: fine; 1: the input is wrong; 2: the command line is.
+/// Exit code 0: fine; 1: the input is wrong, or `diff` found differences; 2: the command line is wrong, or `diff` could not
+/// compare, as diff(1) has it.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
@@ -66,7 +69,8 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(faults) => {
             report::to_stderr(&session.sources, &faults);
-            ExitCode::from(WRONG)
+            let could_not_compare = matches!(arguments.command, Some(Command::Diff(_))) && !faults.is_empty();
+            ExitCode::from(if could_not_compare { TROUBLE } else { WRONG })
         }
     }
 }

@@ -8,8 +8,11 @@ use super::fleet::Fleet;
 use super::output::{self, Readers};
 use super::session::Session;
 use crate::cluster::ClusterFile;
-use crate::diagnostic::{Diagnostic, Place, Problem};
+use serde_json::Value;
+
+use crate::diagnostic::{Diagnostic, Place, Problem, Sources};
 use crate::emit::{FORMATS, Machine, UserData};
+use crate::load::{Catalogue, Shelf};
 use crate::render::{Engine, HostTree, inspect, render, title};
 use crate::resolve::{HostPlan, Subject, resolve};
 use crate::yaml::Located;
@@ -148,8 +151,38 @@ pub fn schema() -> Outcome {
     output::to_stdout(schema_text().as_bytes()).map_err(|problem| vec![problem.into()])
 }
 
-/// The JSON Schema of cluster.yaml.
+/// The JSON Schema of cluster.yaml. Where a name of a built-in profile stands, an editor can offer all of them.
 pub fn schema_text() -> String {
-    let schema = schemars::schema_for!(ClusterFile);
-    format!("{:#}\n", schema.to_value())
+    let mut schema = schemars::schema_for!(ClusterFile).to_value();
+    let mut sources = Sources::default();
+    // The built-in profiles are read by every command, so they are whole.
+    if let Ok(catalogue) = Catalogue::load(&mut sources, &Shelf::profiles(), Shelf::templates()) {
+        let names = |names: Vec<String>| Value::from(names);
+        let aliases = catalogue.roles.values().flat_map(|role| &role.aliases);
+        let roles = names(catalogue.roles.keys().chain(aliases).map(ToString::to_string).collect());
+        let stacks = names(catalogue.stacks.keys().map(ToString::to_string).collect());
+        let systems = names(catalogue.systems.keys().map(ToString::to_string).collect());
+        let platforms = names(catalogue.platforms.keys().map(ToString::to_string).collect());
+        for (pointer, known) in [
+            ("/properties/stack", &stacks),
+            ("/properties/os", &systems),
+            ("/$defs/HostSection/properties/os", &systems),
+            ("/$defs/HostSection/properties/platform", &platforms),
+            ("/$defs/HostSection/properties/roles/items", &roles),
+        ] {
+            if let Some(word) = schema.pointer_mut(pointer) {
+                offer(word, known);
+            }
+        }
+    }
+    format!("{schema:#}\n")
+}
+
+/// One of these, or any other word of its form: a user's own profile.
+fn offer(word: &mut Value, known: &Value) {
+    let Some(fields) = word.as_object_mut() else { return };
+    let form: Vec<_> =
+        ["pattern", "type"].into_iter().filter_map(|key| Some((key.to_owned(), fields.remove(key)?))).collect();
+    let form = Value::Object(form.into_iter().collect());
+    fields.insert("anyOf".to_owned(), serde_json::json!([{ "enum": known }, form]));
 }

@@ -116,7 +116,7 @@ words! {
         "^[a-z0-9][a-z0-9.-]{0,62}$", |t| t.len() <= 63 && starts_alnum(t) && all(t, |b| is_lower(b) || b == b'.' || b == b'-');
 
     /// A network interface: by the kernel's name for it, or by its hardware address.
-    Interface: "an interface", "a name of the kernel's such as eno1, or a hardware address such as 52:54:00:12:34:56",
+    Interface: "an interface", "a name of the kernel's such as eno1, or a hardware address in lower case such as 52:54:00:12:34:5a",
         "^([a-z][a-z0-9]{0,14}|[0-9a-f]{2}(:[0-9a-f]{2}){5})$", is_interface;
 
     /// Key of a label of Docker's nodes. Docker keeps three beginnings to itself, and an engine that is given one does not start

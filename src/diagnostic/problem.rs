@@ -321,8 +321,6 @@ pub enum Problem {
     Emit { format: &'static str, reason: String },
     #[error("{host}: {bytes} bytes of user-data, {over} over the {limit} of {platform}")]
     OverLimit { host: String, bytes: usize, limit: usize, over: usize, platform: String },
-    #[error("{host}: {bytes} bytes of user-data, {over} over the {limit} of EC2, the smallest limit of all")]
-    OverSmallest { host: String, bytes: usize, limit: usize, over: usize },
     #[error("{host}: compressed to {bytes} bytes, as {plain} are too many for {platform}")]
     Compressed { host: String, plain: usize, bytes: usize, platform: String },
     #[error("{host}: compressed and as text it has {bytes} bytes, as {plain} are too many for {platform}")]
@@ -346,7 +344,6 @@ impl Problem {
             | Self::SecretsMade { .. }
             | Self::SecretRotated { .. }
             | Self::NotIgnored { .. }
-            | Self::OverSmallest { .. }
             | Self::Compressed { .. }
             | Self::CompressedAsText { .. }
             | Self::NotOfTerraform { .. }
@@ -545,9 +542,6 @@ impl Problem {
             Self::WouldOverwrite { .. } => "move it away, or work in another directory".into(),
             Self::NotIgnored { missing, .. } => format!("add {}", list(missing)),
             Self::OverLimit { .. } => "fewer hosts or users, or a platform that takes more".into(),
-            Self::OverSmallest { .. } => {
-                "EC2 itself takes it compressed, by `| gzip -n`; hosts with `platform: ec2` are compressed when they need it".into()
-            }
             Self::Compressed { .. } => "cloud-init unpacks it; give it to the platform as a file, not as text".into(),
             Self::CompressedAsText { .. } => "cloud-init unpacks it; `genhost show HOST` and `genhost show HOST PATH` tell what it says".into(),
             Self::GzipOnATerminal { .. } => "write it to a file, with `-o`".into(),
@@ -599,7 +593,10 @@ fn and_more(count: usize) -> String {
 
 /// The nearest known word, when one is near.
 fn suggestion(word: &str, known: &[String]) -> Option<String> {
-    let near = known.iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
+    // Another number is another thing, not a slip of the fingers.
+    let letters = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let known = known.iter().filter(|candidate| letters(candidate) != letters(word));
+    let near = known.map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
     let near = near.filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3).min();
     near.map(|(_, candidate)| format!("did you mean `{candidate}`?"))
 }

@@ -59,10 +59,24 @@ pub fn cluster(
         return Err(vec![Diagnostic::at(start, Problem::EmptyFile)]);
     }
     for Override { path, value } in overrides {
+        if let [hosts, host, _, ..] = &path[..]
+            && hosts.text == "hosts"
+        {
+            known_host(&node, host).map_err(|fault| vec![fault])?;
+        }
         node.set(&path, value).map_err(|e| vec![e])?;
     }
     let file: ClusterFile = yaml::decode(&node).map_err(|e| vec![e.or_at(start)])?;
     Validation { catalogue, faults: Vec::new() }.cluster(file, start, locked)
+}
+
+/// A part of a host is set for one that there is: of another one, everything else would be missing.
+fn known_host(cluster: &Node, host: &Key) -> Result<()> {
+    let hosts = cluster.get("hosts").map(Node::keys).unwrap_or_default();
+    if hosts.contains(&host.text) {
+        return Ok(());
+    }
+    Err(Diagnostic::at(host.place, Problem::Unknown { what: "host", name: host.text.clone(), known: hosts }))
 }
 
 /// Collects every fault, so that a user sees all of them at once.

@@ -212,7 +212,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 
 struct Pairs<'de> {
     entries: std::slice::Iter<'de, (Key, Node)>,
-    value: Option<&'de Node>,
+    value: Option<(&'de Key, &'de Node)>,
 }
 
 impl<'de> MapAccess<'de> for Pairs<'de> {
@@ -220,13 +220,22 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
         let Some((key, value)) = self.entries.next() else { return Ok(None) };
-        self.value = Some(value);
+        self.value = Some((key, value));
         seed.deserialize(KeyDecoder(key)).map(Some).map_err(|e| e.or_at(key.place))
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
         match self.value.take() {
-            Some(node) => seed.deserialize(Decoder(node)).map_err(|e| e.or_at(node.place)),
+            Some((key, node)) => seed.deserialize(Decoder(node)).map_err(|fault| {
+                let fault = fault.or_at(node.place);
+                // A mapping begins at its first key, which is not what lacks one.
+                match fault.problem {
+                    Problem::MissingKey { .. } if fault.place == Some(node.place) => {
+                        Diagnostic { place: Some(key.place), ..fault }
+                    }
+                    _ => fault,
+                }
+            }),
             None => Err(de::Error::custom("a value was asked for before its key")),
         }
     }

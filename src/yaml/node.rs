@@ -67,6 +67,14 @@ impl Node {
         entries.iter().find(|(k, _)| k.text == key).map(|(_, node)| node)
     }
 
+    /// The keys of a mapping, in their order; none of anything else.
+    pub fn keys(&self) -> Vec<String> {
+        match &self.value {
+            Value::Mapping(entries) => entries.iter().map(|(key, _)| key.text.clone()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Lays `value` over what stands at `path`, making mappings on the way where there are none.
     pub fn set(&mut self, path: &[Key], value: Node) -> Result<()> {
         let [key, rest @ ..] = path else {
@@ -145,10 +153,20 @@ fn syntax_error(source: SourceId, text: &str, error: &Error) -> Diagnostic {
         | Error::AliasReplayStackDepthExceeded { .. } => Problem::TooManyValues,
         other => match UserMessageFormatter.format_message(other) {
             message if message == "recursion limit exceeded" => Problem::NestedTooDeep,
-            message => Problem::Yaml { message: message.into_owned() },
+            message => Problem::Yaml { message: plain_words(&message).unwrap_or(&message).to_owned() },
         },
     };
     Diagnostic::at(place, problem)
+}
+
+/// What the parser's own terms say to somebody who writes a file.
+fn plain_words(message: &str) -> Option<&'static str> {
+    if message.starts_with("simple key expect") || message.contains("could not find expected ':'") {
+        return Some("a key without its colon: `key: value` is expected here, with a blank after the colon");
+    }
+    message
+        .starts_with("mapping values are not allowed")
+        .then_some("a colon that is not expected here: perhaps the line before has none, or this text needs quotes")
 }
 
 /// The first tab that indents a line, from the line of `start` on; of that line alone when the scanner names no tab.
