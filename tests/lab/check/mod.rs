@@ -8,6 +8,7 @@ mod border;
 mod closed;
 mod consul_servers;
 mod container_to_cluster;
+mod expired;
 mod flushed_firewall;
 mod l2tp;
 mod link;
@@ -66,6 +67,7 @@ pub const ALL: &[Check] = &[
     revoked::CHECK,
     rotated::CHECK,
     again::CHECK,
+    expired::CHECK,
     agents::CHECK,
     swarm_mode::CHECK,
     consul_servers::CHECK,
