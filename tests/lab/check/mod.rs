@@ -8,6 +8,7 @@ mod border;
 mod closed;
 mod consul_servers;
 mod container_to_cluster;
+mod copied;
 mod expired;
 mod flushed_firewall;
 mod l2tp;
@@ -68,6 +69,7 @@ pub const ALL: &[Check] = &[
     rotated::CHECK,
     again::CHECK,
     expired::CHECK,
+    copied::CHECK,
     agents::CHECK,
     swarm_mode::CHECK,
     consul_servers::CHECK,
