@@ -159,13 +159,17 @@ fn hosts_claim_addresses_that_nobody_else_has() {
     server.ok(&format!("{config}; {} agent -config-file=/consul.json >/consul.log 2>&1 &", consul.display()));
     server.wait(30, "curl -sf http://127.0.0.1:8500/v1/status/leader | grep -q :8300");
     let claims = |id: &str| {
-        client.ok(&format!("echo {id} >/etc/machine-id; rm -f /var/lib/genhost/vpn-address; {claim}"));
+        client.ok(&format!("echo >/etc/machine-id {id}; rm -f /var/lib/genhost/vpn-address; {claim}"));
         client.ok("cat /var/lib/genhost/vpn-address").trim().to_owned()
     };
     let ids: Vec<String> = (1..=6).map(|n| format!("{n:032x}")).collect();
     let taken: Vec<String> = ids.iter().map(|id| claims(id)).collect();
     let distinct: BTreeSet<&String> = taken.iter().collect();
     assert_eq!(distinct.len(), ids.len(), "{taken:?}");
+    // A copy of its disk, which own-disk has noticed, is another host.
+    let copy = claims(&format!("{0}; echo instance i-2 >/var/lib/genhost/machine", ids[2]));
+    assert!(!taken.contains(&copy), "{copy}: {taken:?}");
+    client.ok("rm /var/lib/genhost/machine");
     // Cut off between claim and note: the address is its own still.
     assert_eq!(claims(&ids[2]), taken[2]);
     let drop_in = client.ok("cat /etc/systemd/network/10-genhost-vpn.network.d/claim.conf");

@@ -264,6 +264,12 @@ impl Fleet {
         Machine::of(&(self.stack.guest_system)(), &name, self.guest_site(number), user_data)
     }
 
+    /// One more, with a copy of such a machine's disk, which has to be off.
+    pub fn copy(&self, of: &Machine, name: &str, number: u8, user_data: &str) -> Machine {
+        let name = format!("{}{name}", self.stack.prefix);
+        of.copy(&(self.stack.guest_system)(), &name, self.guest_site(number), user_data)
+    }
+
     /// Where such a machine is connected.
     pub fn guest_site(&self, number: u8) -> Site {
         Site::Cloud(self.stack.guests + number)

@@ -77,6 +77,16 @@ impl Machine {
         machine
     }
 
+    /// A machine with a copy of this one's disk, which has to be off, and with a seed of its own.
+    pub fn copy(&self, lower: &Path, name: &str, site: Site, user_data: &str) -> Self {
+        let folder = folder().join("run").join(name);
+        std::fs::create_dir_all(&folder).expect("a machine's folder");
+        for inner in ["up", "docker", "containerd"] {
+            run("cp", &["-a", &self.folder.join(inner).to_string_lossy(), &folder.to_string_lossy()]);
+        }
+        Self::of(lower, name, site, user_data)
+    }
+
     /// Takes everything from its disk that was not on it when it was new. It has to be off.
     pub fn wipe(&self, lower: &Path, user_data: &str) {
         let disk = self.disk();

@@ -8,6 +8,8 @@ mod border;
 mod closed;
 mod consul_servers;
 mod container_to_cluster;
+mod copied;
+mod expired;
 mod flushed_firewall;
 mod l2tp;
 mod link;
@@ -66,6 +68,8 @@ pub const ALL: &[Check] = &[
     revoked::CHECK,
     rotated::CHECK,
     again::CHECK,
+    expired::CHECK,
+    copied::CHECK,
     agents::CHECK,
     swarm_mode::CHECK,
     consul_servers::CHECK,
