@@ -176,7 +176,7 @@ impl Input {
         let set =
             if self.set.is_empty() { Vec::new() } else { vec![Override::parse(sources, &self.set).map_err(one)?] };
         let source = sources.add("cluster.yaml", self.cluster.as_str());
-        let cluster = load::cluster(sources, source, set, &catalogue, &BTreeMap::new())?;
+        let cluster = load::cluster(sources, source, set, &catalogue, &std::collections::BTreeMap::new())?;
         let source = sources.add("secrets.yaml", self.secrets.as_str());
         let secrets = load::secrets(sources, source).map_err(one)?;
         let role = ProfileName::new("agent").expect("a name");

@@ -24,7 +24,7 @@ stack: classic
 os: debian-11
 vpn:
   endpoint: vpn.test
-  network: 192.168.0.0/16
+  network: 192.168.16.0/20
   dhcp: {first: 192.168.30.10, last: 192.168.30.99}
   claims: {first: 192.168.30.100, last: 192.168.30.199}
 hosts:
@@ -470,7 +470,7 @@ fn words_are_kept_as_they_are_or_refused_at_their_place() {
     for key in ["name", "endpoint", "host", "user", "hub", "nic", "account"] {
         for text in texts() {
             let source = sources.add("cluster.yaml", cluster_with(key, &text));
-            match load::cluster(&sources, source, Vec::new(), &catalogue, &BTreeMap::new()) {
+            match load::cluster(&sources, source, Vec::new(), &catalogue, &std::collections::BTreeMap::new()) {
                 Ok(cluster) => {
                     assert_eq!(word_of(&cluster, key), text, "{key}");
                     kept += 1;

@@ -10,7 +10,7 @@ use fixture::gpg::{gpg, key};
 use fixture::registry::Registry;
 use fixture::server::Server;
 use fixture::{Ran, Workplace};
-use genhost::cluster::{Arch, ArtifactName, ImageDigest, PackageName, Sha256, SystemName, Url, Version};
+use genhost::cluster::{Arch, ArtifactName, HostName, ImageDigest, PackageName, Sha256, SystemName, Url, Version};
 use genhost::diagnostic::Sources;
 use genhost::lock::{Lock, LockedFile, LockedPackage, LockedSystem};
 use genhost::result::sha256;
@@ -134,7 +134,9 @@ fn a_lock_keeps_the_addresses_of_hosts_that_cluster_yaml_gives_none() {
     let missing = this.genhost(&["lock", "--check"]);
     assert_eq!(missing.code(), Some(1));
     assert!(missing.stderr().contains("there is no lock `genhost.lock`"), "{}", missing.stderr());
-    let join = |name: &str| this.edit("hosts:\n", &format!("hosts:\n  {name}: {{roles: [swarm-agent]}}\n"));
+    let join = |name: &str| {
+        this.edit("\n  swarm-local: {", &format!("\n  {name}: {{roles: [swarm-agent]}}\n  swarm-local: {{"));
+    };
     join("web-01");
     this.genhost(&["lock"]).stdout_of_success();
     let first = addresses(&this);
@@ -193,7 +195,7 @@ fn a_check_tells_the_same_faults_with_a_lock_and_without() {
     let this = Locked::new(SWARM_MODE);
     this.genhost(&["lock"]).stdout_of_success();
     let check = || {
-        let faulty = ["--set", "versions.softether=5.01.9999", "--set", "hosts.swarm-local.os=debian-13"];
+        let faulty = ["--set", "versions.softether=3.04-9656-beta", "--set", "hosts.swarm-local.os=debian-13"];
         let ran = this.genhost(&[&["check"], &faulty[..]].concat());
         assert_eq!(ran.code(), Some(1));
         (String::from_utf8_lossy(&ran.0.stdout).into_owned(), ran.stderr())
@@ -514,14 +516,17 @@ fn locks() -> impl Strategy<Value = Lock> {
             LockedSystem { date: date.into(), sources, asked, packages: packages.into_values().collect() }
         },
     );
+    let host = prop_oneof!["[a-z0-9]([a-z0-9-]{0,9}[a-z0-9])?", Just("no".to_owned()), Just("1e3".to_owned())]
+        .prop_map(|text| HostName::new(&text).expect("a host"));
     let system_name = "[a-z0-9][a-z0-9.-]{0,10}".prop_map(|text| SystemName::new(&text).expect("a system"));
     let digest = hash().prop_map(|hash| ImageDigest::new(&format!("sha256:{hash}")).expect("a digest"));
     (
         btree_map(artifact(), btree_map(version(), btree_map(arch(), file, 1..3), 1..3), 0..3),
         btree_map(artifact(), btree_map(version(), digest, 1..3), 0..2),
+        btree_map(host, any::<std::net::Ipv4Addr>(), 0..3),
         btree_map(system_name, btree_map(arch(), system, 1..3), 0..3),
     )
-        .prop_map(|(artifacts, images, systems)| Lock { artifacts, images, systems })
+        .prop_map(|(artifacts, images, addresses, systems)| Lock { artifacts, images, addresses, systems })
 }
 
 proptest! {

@@ -96,17 +96,20 @@ fn a_build_that_is_killed_at_any_moment_leaves_the_old_one_whole() {
     build(&workplace, &["--set", "vpn.hub=hub1"]);
     let whole = start.elapsed();
     let mut seen = [0; 2];
-    for turn in 0..40 {
+    let mut turn = 0;
+    // A machine that others use is now faster, now slower.
+    while turn < 40 || (turn < 400 && seen.iter().any(|count| *count <= 3)) {
         let hub = format!("vpn.hub={}", hubs[turn % 2]);
         let mut command = workplace.command([&["build"], &ENDPOINT[..], &["--set", &hub]].concat());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("genhost");
-        std::thread::sleep(whole * turn as u32 / 16);
+        std::thread::sleep(whole * (turn % 40) as u32 / 24);
         let _ = child.kill();
         child.wait().expect("genhost");
         let there = files(&workplace.path("result"));
         let there: BTreeMap<_, _> = there.into_iter().map(|(path, (_, bytes))| (path, bytes)).collect();
         let which = wanted.iter().position(|wanted| *wanted == there);
         seen[usize::from(which.expect("one of the two, whole") == turn % 2)] += 1;
+        turn += 1;
     }
     // Some were killed before they were done, and some were done.
     assert!(seen.iter().all(|count| *count > 3), "{seen:?}");

@@ -126,6 +126,36 @@ fn a_cluster_file_without_its_secrets_makes_none() {
     assert!(empty.path("secrets.yaml").exists());
 }
 
+#[test]
+fn every_command_that_reads_the_secrets_tells_of_one_that_nobody_has() {
+    let workplace = cluster("swarm-mode");
+    let path = workplace.path("secrets.yaml");
+    let secrets = std::fs::read_to_string(&path).expect("secrets");
+    std::fs::write(&path, format!("{secrets}own:\n  vpn/user/nobody: a quiet yellow submarine of 1966\n"))
+        .expect("secrets");
+    for arguments in [
+        &["--host", "swarm-node0", "-o", "one"][..],
+        &["check"],
+        &["build", "-o", "result"],
+        &["show", "swarm-node0"],
+        &["terraform", "-o", "tf"],
+        &["vagrant", "-o", "Vagrantfile"],
+        &["image", "--host", "swarm-local", "--format", "seed", "-o", "seed.iso"],
+    ] {
+        let said = workplace.genhost(arguments);
+        assert_eq!(said.code(), Some(0), "{arguments:?}: {}", said.stderr());
+        assert!(
+            said.stderr().contains("`vpn/user/nobody` is the secret of nobody"),
+            "{arguments:?}: {}",
+            said.stderr()
+        );
+    }
+    // A picture has no secret, and asks for none.
+    std::fs::remove_file(&path).expect("secrets");
+    workplace.genhost(["graph", "-o", "cluster.svg"]).stdout_of_success();
+    assert!(!path.exists());
+}
+
 /// A real Consul 1.8.7 with the files of the vpn-server from before and after, on one disk.
 #[test]
 fn consul_refuses_what_was_rotated() {

@@ -12,10 +12,10 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with, syncfs}
 use super::Outcome;
 use super::arguments::{Build, Input};
 use super::compare::{compare, files};
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Rendered};
 use super::session::{Session, lock_path};
 use super::target::Target;
-use crate::cluster::{Cluster, ProfileName};
+use crate::cluster::Cluster;
 use crate::diagnostic::{Diagnostic, Place, Problem, Result, Sources};
 use crate::load::Catalogue;
 use crate::render::Engine;
@@ -41,9 +41,7 @@ pub fn run(session: &mut Session, arguments: &Build) -> Outcome {
     let manifest = fill(session, &fleet, &stage, jobs)?;
     stage.write(Path::new(MANIFEST), manifest.to_json().as_bytes()).map_err(one)?;
     session.save_secrets().map_err(|fault| vec![fault])?;
-    stage.commit().map_err(one)?;
-    session.note_doubts(&fleet.catalogue, &fleet.cluster, &fleet.secrets);
-    Ok(())
+    stage.commit().map_err(one)
 }
 
 /// A host or role, and where its outputs go.
@@ -52,7 +50,6 @@ pub struct Item {
     pub folder: String,
     /// Which it is.
     pub subject: Subject,
-    platform: Option<ProfileName>,
     /// Where it stands in the cluster file.
     pub place: Place,
 }
@@ -62,14 +59,12 @@ pub fn items(catalogue: &Catalogue, cluster: &Cluster) -> Vec<Item> {
     let hosts = cluster.hosts.iter().map(|host| Item {
         folder: format!("hosts/{}", host.name.value),
         subject: Subject::Host(host.name.value.clone()),
-        platform: host.platform.clone(),
         place: host.name.place,
     });
     let place = cluster.stack.place;
     let roles = catalogue.roles.keys().map(|role| Item {
         folder: format!("roles/{role}"),
         subject: Subject::Roles(vec![Located { place, value: role.clone() }]),
-        platform: None,
         place,
     });
     hosts.chain(roles).collect()
@@ -136,11 +131,9 @@ impl Files {
 
 /// Renders a host or role.
 pub fn output(fleet: &Fleet, engine: &mut Engine, sources: &mut Sources, item: &Item) -> Result<Files> {
-    let tree = fleet.tree(engine, sources, &item.subject, item.place)?;
-    let user_data = fleet.user_data(&tree, item.platform.as_ref());
-    let user_data = user_data.map_err(|problem| Diagnostic::at(item.place, problem))?;
+    let Rendered { tree, user_data, .. } = fleet.render(engine, sources, &item.subject, item.place)?.whole()?;
     let json = tree.canonical_json().into_bytes();
-    Ok(Files { files: BTreeMap::from([(TREE, json), (USER_DATA, user_data.as_bytes().to_vec())]) })
+    Ok(Files { files: BTreeMap::from([(TREE, json), (USER_DATA, user_data.into_bytes())]) })
 }
 
 /// Renders it into the stage.

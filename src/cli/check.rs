@@ -4,18 +4,17 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::arguments::{Check, CheckFormat};
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Rendered};
 use super::lock;
 use super::output;
 use super::report::{self, Record};
 use super::session::Session;
 use crate::cluster::{Cluster, ProfileName};
 use crate::diagnostic::{Diagnostic, Place, Problem};
-use crate::emit::{FORMATS, Machine, UserData};
-use crate::load::{Catalogue, Platform};
-use crate::render::{Engine, HostId, inspect, render};
-use crate::resolve::{Subject, resolve};
-use crate::secrets::Secrets;
+use crate::emit::UserData;
+use crate::load::Catalogue;
+use crate::render::{Engine, HostId};
+use crate::resolve::Subject;
 use crate::yaml::Located;
 
 /// The smallest limit of a known platform (EC2's): what fits it can be pasted anywhere.
@@ -64,17 +63,15 @@ pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
     let mut faults = Vec::new();
     let mut quorums = Vec::new();
     let lines = match Fleet::load(session, &arguments.input) {
-        Ok(Fleet { catalogue, mut cluster, secrets }) => {
-            session.note_doubts(&catalogue, &cluster, &secrets);
-            let lines =
-                Checker { session, catalogue: &catalogue, cluster: &cluster, secrets: &secrets, faults: &mut faults }
-                    .lines();
+        Ok(mut fleet) => {
+            let lines = Checker { session, fleet: &fleet, faults: &mut faults }.lines();
             if !lines.is_empty() {
-                quorums = quorums_of(&catalogue, &cluster);
+                quorums = quorums_of(&fleet.catalogue, &fleet.cluster);
             }
             // What a host fetches is known of hosts without a fault.
             if !faults.iter().any(Diagnostic::is_error) {
-                faults.extend(lock::note_stale(session, &arguments.input, &catalogue, &mut cluster).err());
+                let Fleet { catalogue, cluster, .. } = &mut fleet;
+                faults.extend(lock::note_stale(session, &arguments.input, catalogue, cluster).err());
             }
             lines
         }
@@ -86,7 +83,7 @@ pub fn run(session: &mut Session, arguments: &Check) -> Outcome {
     if !faults.iter().any(Diagnostic::is_error) {
         faults.extend(session.save_secrets().err());
     }
-    let mut notes = session.take_notes();
+    let mut notes = session.take_notes(false);
     notes.append(&mut faults);
     let faults = notes;
     let is_wrong = faults.iter().any(Diagnostic::is_error);
@@ -139,15 +136,13 @@ fn text(line: &Line) -> String {
 
 struct Checker<'a> {
     session: &'a mut Session,
-    catalogue: &'a Catalogue,
-    cluster: &'a Cluster,
-    secrets: &'a Secrets,
+    fleet: &'a Fleet,
     faults: &'a mut Vec<Diagnostic>,
 }
 
 impl Checker<'_> {
     fn lines(mut self) -> Vec<Line> {
-        let mut engine = match Engine::new(&self.catalogue.templates) {
+        let mut engine = match Engine::new(&self.fleet.catalogue.templates) {
             Ok(engine) => engine,
             Err(fault) => {
                 self.faults.push(fault);
@@ -159,15 +154,14 @@ impl Checker<'_> {
             return Vec::new();
         }
         let mut lines = Vec::new();
-        for host in &self.cluster.hosts {
-            let platform = host.platform.as_ref().and_then(|name| Some((name, self.catalogue.platforms.get(name)?)));
-            let line = self.line(&mut engine, &Subject::Host(host.name.value.clone()), platform, host.name.place);
+        for host in &self.fleet.cluster.hosts {
+            let line = self.line(&mut engine, &Subject::Host(host.name.value.clone()), host.name.place);
             lines.extend(line.map(|line| Line { host: Some(host.name.to_string()), ..line }));
         }
-        let start = self.cluster.stack.place;
-        for role in self.catalogue.roles.keys() {
+        let start = self.fleet.cluster.stack.place;
+        for role in self.fleet.catalogue.roles.keys() {
             let subject = Subject::Roles(vec![Located { place: start, value: role.clone() }]);
-            let line = self.line(&mut engine, &subject, None, start);
+            let line = self.line(&mut engine, &subject, start);
             lines.extend(line.map(|line| Line { role: Some(role.clone()), ..line }));
         }
         lines
@@ -175,7 +169,7 @@ impl Checker<'_> {
 
     /// Every template of every component, also of those that no host has.
     fn templates(&mut self, engine: &mut Engine) {
-        for (name, component) in &self.catalogue.components {
+        for (name, component) in &self.fleet.catalogue.components {
             let of_variants = component.variants.values().flat_map(|parts| &parts.files);
             for file in component.files.iter().chain(of_variants) {
                 let path = format!("{name}/{}", file.template);
@@ -186,40 +180,23 @@ impl Checker<'_> {
         }
     }
 
-    fn line(
-        &mut self,
-        engine: &mut Engine,
-        subject: &Subject,
-        platform: Option<(&ProfileName, &Platform)>,
-        place: Place,
-    ) -> Option<Line> {
-        let limit = platform.map_or(Some(ANYWHERE), |(_, platform)| platform.user_data_limit);
-        let rendered = resolve(self.catalogue, self.cluster, self.secrets, subject).and_then(|plan| {
-            let tree = render(engine, &mut self.session.sources, &plan)?;
-            let platform = platform.map(|(_, platform)| platform);
-            let plain = (FORMATS[0].emit)(&Machine { tree: &tree, platform })?;
-            Ok((tree, UserData::new(plain, platform)))
-        });
-        let (tree, user_data) = match rendered {
+    fn line(&mut self, engine: &mut Engine, subject: &Subject, place: Place) -> Option<Line> {
+        let rendered = match self.fleet.render(engine, &mut self.session.sources, subject, place) {
             Ok(rendered) => rendered,
             Err(fault) => {
                 // What every host has in common is told once.
-                let fault = fault.or_at(place);
                 if !self.faults.contains(&fault) {
                     self.faults.push(fault);
                 }
                 return None;
             }
         };
-        self.faults.extend(inspect(&tree).into_iter().map(|problem| Diagnostic::at(place, problem)));
+        self.faults.extend(rendered.findings());
+        let Rendered { plan, tree, user_data, .. } = rendered;
+        let platform = plan.platform.as_ref().and_then(|name| self.fleet.catalogue.platforms.get(name));
+        let limit = platform.map_or(Some(ANYWHERE), |platform| platform.user_data_limit);
         let bytes = user_data.as_bytes().len();
-        if let Some((limit, (name, _))) = limit.filter(|limit| bytes > *limit).zip(platform) {
-            let host = crate::render::title(tree.hostname.as_ref(), &tree.roles);
-            let (over, platform) = (bytes - limit, name.to_string());
-            self.faults.push(Diagnostic::at(place, Problem::OverLimit { host, bytes, limit, over, platform }));
-        }
         let compressed = !matches!(user_data, UserData::Plain(_));
-        let platform = platform.map(|(name, _)| name.clone());
-        Some(Line { host: None, role: None, id: tree.id(), bytes, compressed, limit, platform })
+        Some(Line { host: None, role: None, id: tree.id(), bytes, compressed, limit, platform: plan.platform })
     }
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Outcome;
 use super::arguments::{Image, ImageFormat, Input};
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Rendered};
 use super::output::{self, Readers};
 use super::report;
 use super::session::{Session, lock_path};
@@ -31,7 +31,7 @@ pub fn run(session: &mut Session, arguments: &Image) -> Outcome {
     let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
     let fleet = Fleet::load(session, &arguments.input)?;
     let host = fleet.cluster.host(&arguments.host).map_err(one)?;
-    let trees = fleet.trees(&mut session.sources, [host])?;
+    let rendered = fleet.render_all(&mut session.sources, [host])?;
     let at_host = |problem: Problem| vec![Diagnostic::at(host.name.place, problem)];
     let format = match arguments.format {
         ImageFormat::Raw => Some(Format::Raw),
@@ -41,21 +41,19 @@ pub fn run(session: &mut Session, arguments: &Image) -> Outcome {
     if format.is_none() && (arguments.sealed || arguments.check) {
         return Err(one(Problem::NotADisk));
     }
-    for tree in &trees {
+    for Rendered { tree, .. } in &rendered {
         if let Some(format) = format {
             disk(session, arguments, &fleet, tree, format).map_err(|fault| vec![fault])?;
         } else if arguments.format == ImageFormat::Seed {
             let image = seed::image(tree).map_err(at_host)?;
-            session.save_secrets().map_err(|fault| vec![fault])?;
-            session.spare_inputs(&arguments.output).map_err(one)?;
+            session.before_writing(&arguments.output).map_err(|fault| vec![fault])?;
             output::replace(&arguments.output, &image, Readers::Owner).map_err(one)?;
         } else {
             let files = seed::files(tree).map_err(at_host)?;
-            session.save_secrets().map_err(|fault| vec![fault])?;
+            session.before_writing(&arguments.output).map_err(|fault| vec![fault])?;
             output::replace_folder(&arguments.output, &files, &seed::FILES, Readers::Owner).map_err(one)?;
         }
     }
-    session.note_doubts(&fleet.catalogue, &fleet.cluster, &fleet.secrets);
     Ok(())
 }
 
@@ -80,8 +78,7 @@ fn disk(
 
     // Before anything is fetched, which takes longer than to find out.
     preflight(format)?;
-    session.save_secrets()?;
-    session.spare_inputs(&arguments.output)?;
+    session.before_writing(&arguments.output)?;
     let store = Store::of_user()?;
     let packages: Vec<Wanted> = locked
         .packages

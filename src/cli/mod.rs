@@ -63,7 +63,7 @@ pub fn main() -> ExitCode {
         Some(Command::Schema) => show::schema(),
         Some(Command::Secrets(secrets)) => secrets::run(&mut session, secrets),
     };
-    let notes = session.take_notes();
+    let notes = session.take_notes(outcome.is_err());
     report::to_stderr(&session.sources, &notes);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

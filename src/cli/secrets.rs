@@ -6,7 +6,7 @@ use rand_core::OsRng;
 
 use super::Outcome;
 use super::arguments::{Input, OneSecret, Secrets as Arguments, SecretsCommand};
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Rendered};
 use super::output::{self, Readers};
 use super::session::Session;
 use crate::cluster::UserName;
@@ -112,8 +112,8 @@ fn ids(session: &mut Session, fleet: &Fleet) -> Result<Vec<(String, HostId)>, Ve
     let all: Vec<(String, Subject, Place)> = hosts.chain(roles).collect();
     all.into_iter()
         .map(|(name, subject, place)| {
-            let tree = fleet.tree(&mut engine, &mut session.sources, &subject, place).map_err(one)?;
-            Ok((name, tree.id()))
+            let rendered = fleet.render(&mut engine, &mut session.sources, &subject, place);
+            Ok((name, rendered.and_then(Rendered::sound).map_err(one)?.tree.id()))
         })
         .collect()
 }

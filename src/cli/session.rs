@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::net::Ipv4Addr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -11,11 +10,10 @@ use walkdir::WalkDir;
 
 use super::arguments::Input;
 use super::output::{self, Readers};
-use crate::cluster::{AddressSource, Cluster, VAGRANT_NETWORK};
+use crate::cluster::Cluster;
 use crate::diagnostic::{Diagnostic, Place, Problem, SourceId, Sources};
 use crate::load::{self, Catalogue, Override, Shelf};
 use crate::lock::Lock;
-use crate::resolve::labels;
 use crate::result::{Inputs, sha256};
 use crate::secrets::{KeyPair, Secrets};
 use crate::yaml::LARGEST_FILE;
@@ -30,6 +28,8 @@ pub struct Session {
     pub sources: Sources,
     /// What is to be told at the end.
     notes: Vec<Diagnostic>,
+    /// What is to be told at the end of a run without a fault.
+    doubts: Vec<Diagnostic>,
     /// Every file that was read.
     inputs: Vec<PathBuf>,
     /// What the outputs will be a function of, as far as it was read.
@@ -76,9 +76,21 @@ impl Session {
         self.notes.push(note.into());
     }
 
-    /// The notes so far, which are nobody else's to tell from then on.
-    pub fn take_notes(&mut self) -> Vec<Diagnostic> {
-        std::mem::take(&mut self.notes)
+    /// Keeps what is doubtful about the cluster, for the end of a run without a fault.
+    pub fn doubt(&mut self, doubts: Vec<Diagnostic>) {
+        self.doubts.extend(doubts);
+    }
+
+    /// Forgets doubts that this run has an answer to.
+    pub fn settle(&mut self, is_settled: impl Fn(&Problem) -> bool) {
+        self.doubts.retain(|doubt| !is_settled(&doubt.problem));
+    }
+
+    /// The notes so far, which are nobody else's to tell from then on, and the doubts when nothing is wrong.
+    pub fn take_notes(&mut self, is_wrong: bool) -> Vec<Diagnostic> {
+        let doubts = std::mem::take(&mut self.doubts);
+        let notes = std::mem::take(&mut self.notes);
+        if is_wrong { notes } else { notes.into_iter().chain(doubts).collect() }
     }
 
     /// Profiles and templates, the user's over the built-in ones, and what the lock pins besides.
@@ -163,37 +175,6 @@ impl Session {
         load::cluster(&self.sources, source, overrides, catalogue, &lock.addresses)
     }
 
-    /// Notes what cannot be meant: an endpoint that is still the example's, a secret of a host or user that there is not.
-    pub fn note_doubts(&mut self, catalogue: &Catalogue, cluster: &Cluster, secrets: &Secrets) {
-        let endpoint = &cluster.vpn.endpoint;
-        if endpoint.is_example() {
-            let problem = Problem::ExampleEndpoint { endpoint: endpoint.to_string() };
-            self.note(Diagnostic::at(endpoint.place, problem));
-        }
-        let address = endpoint.as_str().parse::<Ipv4Addr>().ok();
-        if address.is_some_and(|address| is_private(address) && !VAGRANT_NETWORK.hosts().contains(address)) {
-            let problem = Problem::PrivateEndpoint { endpoint: endpoint.to_string() };
-            self.note(Diagnostic::at(endpoint.place, problem));
-        }
-        for host in &cluster.hosts {
-            let AddressSource::Displaced(other) = &host.address_source else { continue };
-            let (name, address, other) = (host.name.to_string(), host.address, other.to_string());
-            self.note(Diagnostic::at(host.name.place, Problem::AddressDisplaced { host: name, address, other }));
-        }
-        let is_managed = cluster.hosts.iter().any(|host| catalogue.manages_swarm(&host.roles));
-        if !is_managed && catalogue.stacks.get(&cluster.stack.value).is_some_and(|stack| stack.begins_swarm(catalogue))
-        {
-            self.note(Diagnostic::at(cluster.stack.place, Problem::NobodyBegins));
-        }
-        let known: Vec<String> = labels(catalogue, cluster).iter().map(ToString::to_string).collect();
-        for (label, place) in secrets.named_labels() {
-            if !known.contains(&label.to_string()) {
-                let problem = Problem::SecretOfNobody { label: label.to_string(), known: known.clone() };
-                self.notes.push(Diagnostic::at(place, problem));
-            }
-        }
-    }
-
     /// Where the secrets are, or are to be.
     pub fn place_of_secrets(&self, input: &Input) -> PathBuf {
         input.secrets.clone().unwrap_or_else(|| beside_cluster(input, SECRETS))
@@ -245,12 +226,16 @@ impl Session {
         Ok(())
     }
 
-    /// Refuses to write over a file that this run has read.
-    pub fn spare_inputs(&self, output: &Path) -> Result<(), Problem> {
+    /// What has to be before a run writes its output: secrets that it made are saved, and no file that it read is written over.
+    ///
+    /// # Errors
+    /// The output is one of the inputs, or secrets cannot be written.
+    pub fn before_writing(&mut self, output: &Path) -> Result<(), Diagnostic> {
+        self.save_secrets()?;
         let same = |path: &Path| std::fs::canonicalize(path).ok().filter(|path| path.is_file());
         match same(output) {
             Some(target) if self.inputs.iter().any(|input| same(input).is_some_and(|input| input == target)) => {
-                Err(Problem::OutputIsInput { path: output.display().to_string() })
+                Err(Problem::OutputIsInput { path: output.display().to_string() }.into())
             }
             _ => Ok(()),
         }
@@ -284,11 +269,6 @@ fn fresh_secrets() -> Result<String, Problem> {
     OsRng.try_fill_bytes(&mut root).map_err(random)?;
     let pair = KeyPair::generate(&mut OsRng)?;
     Ok(load::new_secrets(&root, &pair))
-}
-
-/// Whether an address is of RFC 1918, or of a provider's NAT (RFC 6598).
-fn is_private(address: Ipv4Addr) -> bool {
-    address.is_private() || (address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64)
 }
 
 fn place_of(input: &Input) -> Where {

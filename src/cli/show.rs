@@ -2,97 +2,70 @@
 
 use std::io::IsTerminal;
 
+use serde_json::Value;
+
 use super::Outcome;
 use super::arguments::{Render, Show};
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Rendered};
 use super::output::{self, Readers};
 use super::session::Session;
 use crate::cluster::ClusterFile;
-use serde_json::Value;
-
 use crate::diagnostic::{Diagnostic, Place, Problem, Sources};
 use crate::emit::{FORMATS, Machine, UserData};
 use crate::load::{Catalogue, Shelf};
-use crate::render::{Engine, HostTree, inspect, render, title};
-use crate::resolve::{HostPlan, Subject, resolve};
+use crate::render::{Engine, title};
+use crate::resolve::Subject;
 use crate::yaml::Located;
 
 /// Renders one host.
 pub fn host(session: &mut Session, arguments: &Render) -> Outcome {
     let one = |fault: Diagnostic| vec![fault];
-    let catalogue = session.catalogue(&arguments.input).map_err(one)?;
-    let lock = session.lock(&arguments.input).map_err(one)?;
-    let cluster = session.cluster(&arguments.input, &catalogue, &lock)?;
-    let subject = match &arguments.host {
-        Some(name) => Subject::Host(name.clone()),
-        None => {
-            let roles = arguments.roles.iter().map(|role| {
-                let source = session.sources.add("--role", role.as_str());
-                Located { place: Place::new(source, 0, role.as_str().len()), value: role.clone() }
-            });
-            Subject::Roles(roles.collect())
-        }
-    };
+    let roles = arguments.roles.iter().map(|role| {
+        let source = session.sources.add("--role", role.as_str());
+        Located { place: Place::new(source, 0, role.as_str().len()), value: role.clone() }
+    });
+    let roles: Vec<_> = roles.collect();
+    let subject = arguments.host.clone().map_or_else(|| Subject::Roles(roles), Subject::Host);
     // Whether there is such a role or host is clear before any secret is asked for.
-    match &subject {
+    let fleet = Fleet::load_for(session, &arguments.input, |catalogue, cluster| match &subject {
         Subject::Roles(roles) => catalogue.close_roles(roles).map(drop),
         Subject::Host(name) => cluster.host(name).map(drop).map_err(Diagnostic::from),
-    }
-    .map_err(one)?;
-    let secrets = session.secrets(&arguments.input).map_err(one)?;
-    let fleet = Fleet { catalogue, cluster, secrets };
-    let Fleet { catalogue, cluster, secrets } = &fleet;
-    let plan = resolve(catalogue, cluster, secrets, &subject).map_err(one)?;
-    let mut engine = Engine::new(&catalogue.templates).map_err(one)?;
-    let tree = render(&mut engine, &mut session.sources, &plan).map_err(one)?;
+    })?;
+    let place = match &subject {
+        Subject::Roles(roles) => roles.first().map(|role| role.place),
+        Subject::Host(name) => fleet.cluster.host(name).ok().map(|host| host.name.place),
+    };
+    let mut engine = Engine::new(&fleet.catalogue.templates).map_err(one)?;
+    let place = place.unwrap_or(fleet.cluster.stack.place);
+    let rendered = fleet.render(&mut engine, &mut session.sources, &subject, place).map_err(one)?;
     let format = FORMATS.iter().find(|format| format.name == arguments.format).unwrap_or(&FORMATS[0]);
-    let mut faults = inspect(&tree);
     let bytes = if format.is_user_data {
-        user_data(session, &fleet, &tree, &plan, arguments).unwrap_or_else(|problem| {
-            faults.push(problem);
-            Vec::new()
-        })
+        user_data(session, rendered.whole().map_err(one)?, arguments).map_err(|problem| one(problem.into()))?
     } else {
+        let Rendered { plan, tree, .. } = rendered.sound().map_err(one)?;
         let name = format.platform.or(plan.platform.as_ref().map(|name| name.as_str()));
-        let platform = name.and_then(|name| catalogue.platforms.get(name));
+        let platform = name.and_then(|name| fleet.catalogue.platforms.get(name));
         (format.emit)(&Machine { tree: &tree, platform }).map_err(|problem| one(problem.into()))?
     };
-    if !faults.is_empty() {
-        let place = match &subject {
-            Subject::Host(name) => cluster.host(name).ok().map(|host| host.name.place),
-            Subject::Roles(_) => None,
-        };
-        return Err(faults.into_iter().map(|problem| Diagnostic { problem, place, other: None }).collect());
-    }
-    session.save_secrets().map_err(one)?;
-    session.spare_inputs(&arguments.output).map_err(|problem| one(problem.into()))?;
-    output::write(&arguments.output, &bytes, Readers::Owner).map_err(|problem| one(problem.into()))?;
-    session.note_doubts(catalogue, cluster, secrets);
-    Ok(())
+    session.before_writing(&arguments.output).map_err(one)?;
+    output::write(&arguments.output, &bytes, Readers::Owner).map_err(|problem| one(problem.into()))
 }
 
-/// A host's user-data as its platform takes it, and a note where that is not as text.
-fn user_data(
-    session: &mut Session,
-    fleet: &Fleet,
-    tree: &HostTree,
-    plan: &HostPlan,
-    arguments: &Render,
-) -> Result<Vec<u8>, Problem> {
-    let platform = plan.platform.as_ref();
-    let host = title(tree.hostname.as_ref(), &tree.roles);
-    let name = platform.map(ToString::to_string).unwrap_or_default();
-    match fleet.user_data(tree, platform)? {
+/// A host's user-data as its platform takes it, and a note where that is not plain text.
+fn user_data(session: &mut Session, rendered: Rendered, arguments: &Render) -> Result<Vec<u8>, Problem> {
+    let host = title(rendered.tree.hostname.as_ref(), &rendered.tree.roles);
+    let platform = rendered.plan.platform.map(|name| name.to_string()).unwrap_or_default();
+    match rendered.user_data {
         UserData::Plain(bytes) => Ok(bytes),
         UserData::Gzip { .. } if arguments.output.as_os_str() == "-" && std::io::stdout().is_terminal() => {
             Err(Problem::GzipOnATerminal { host })
         }
         UserData::Gzip { bytes, plain } => {
-            session.note(Problem::Compressed { host, plain, bytes: bytes.len(), platform: name });
+            session.note(Problem::Compressed { host, plain, bytes: bytes.len(), platform });
             Ok(bytes)
         }
         UserData::Mime { bytes, plain } => {
-            session.note(Problem::CompressedAsText { host, plain, bytes: bytes.len(), platform: name });
+            session.note(Problem::CompressedAsText { host, plain, bytes: bytes.len(), platform });
             Ok(bytes)
         }
     }
@@ -103,9 +76,9 @@ pub fn tree(session: &mut Session, arguments: &Show) -> Outcome {
     let one = |problem: Problem| vec![Diagnostic::nowhere(problem)];
     let fleet = Fleet::load(session, &arguments.input)?;
     let host = fleet.cluster.host(&arguments.host).map_err(one)?;
-    let trees = fleet.trees(&mut session.sources, [host])?;
+    let rendered = fleet.render_all(&mut session.sources, [host])?;
     session.save_secrets().map_err(|fault| vec![fault])?;
-    for tree in &trees {
+    for Rendered { tree, .. } in &rendered {
         match &arguments.path {
             Some(path) => {
                 let file = tree.files.iter().find(|(known, _)| known.as_str() == path);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Outcome;
 use super::arguments::Terraform;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Rendered};
 use super::output::{self, Readers};
 use super::session::Session;
 use super::target::Target;
@@ -12,7 +12,6 @@ use crate::cluster::Host;
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::emit::Machine;
 use crate::emit::terraform::{self, CloudHost};
-use crate::resolve::{Subject, resolve};
 
 /// Writes the configuration into a folder, in which Terraform's own files and the user's may be.
 pub fn run(session: &mut Session, arguments: &Terraform) -> Outcome {
@@ -23,7 +22,7 @@ pub fn run(session: &mut Session, arguments: &Terraform) -> Outcome {
         // Terraform replaces it wherever it stands, so it must be part of nothing else.
         fleet.cluster.vpn.endpoint.value = terraform::placeholder();
     }
-    let Fleet { catalogue, cluster, secrets } = &fleet;
+    let Fleet { catalogue, cluster, .. } = &fleet;
     let platform = |host: &Host| host.platform.as_ref().and_then(|name| catalogue.platforms.get_key_value(name));
     let is_known = |host: &&Host| platform(host).is_some_and(|(name, _)| terraform::knows(name.as_str()));
     let (hosts, others): (Vec<&Host>, Vec<&Host>) = cluster.hosts.iter().partition(is_known);
@@ -37,16 +36,13 @@ pub fn run(session: &mut Session, arguments: &Terraform) -> Outcome {
         let problem = Problem::EndpointNeeded { server: server.name.to_string() };
         return Err(vec![Diagnostic::at(cluster.vpn.endpoint.place, problem)]);
     }
-    let trees = fleet.trees(&mut session.sources, hosts.iter().copied())?;
-    let plan = |host: &&Host| {
-        let plan = resolve(catalogue, cluster, secrets, &Subject::Host(host.name.value.clone()));
-        plan.map_err(|fault| vec![fault.or_at(host.name.place)])
-    };
-    let plans = hosts.iter().map(plan).collect::<Result<Vec<_>, _>>()?;
+    let rendered = fleet.render_all(&mut session.sources, hosts.iter().copied())?;
+    let rendered =
+        rendered.into_iter().map(Rendered::whole).collect::<Result<Vec<_>, _>>().map_err(|fault| vec![fault])?;
     let cloud: Vec<CloudHost> = hosts
         .iter()
-        .zip(trees.iter().zip(&plans))
-        .filter_map(|(host, (tree, plan))| {
+        .zip(&rendered)
+        .filter_map(|(host, Rendered { tree, plan, .. })| {
             let (name, profile) = platform(host)?;
             Some(CloudHost {
                 machine: Machine { tree, platform: Some(profile) },
@@ -57,9 +53,9 @@ pub fn run(session: &mut Session, arguments: &Terraform) -> Outcome {
         })
         .collect();
     let files = terraform::files(cluster.name.as_str(), &cloud, placeholder).map_err(one)?;
-    for (host, tree) in hosts.iter().zip(&trees) {
-        let fits = fleet.user_data(tree, host.platform.as_ref());
-        fits.map_err(|problem| vec![Diagnostic::at(host.name.place, problem)])?;
+    if placeholder.is_some() {
+        // Terraform puts the vpn-server's address into its place.
+        session.settle(|problem| matches!(problem, Problem::ExampleEndpoint { .. }));
     }
     session.save_secrets().map_err(|fault| vec![fault])?;
     write(&arguments.output, &files).map_err(one)?;

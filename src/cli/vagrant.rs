@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::arguments::Vagrant;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Rendered};
 use super::output::{self, Readers};
 use super::session::Session;
 use crate::cluster::{Host, ProfileName};
@@ -30,17 +30,14 @@ pub fn run(session: &mut Session, arguments: &Vagrant) -> Outcome {
     if hosts.is_empty() {
         return Err(one(Problem::NobodyOfVagrant));
     }
-    let trees = fleet.trees(&mut session.sources, hosts)?;
+    let rendered = fleet.render_all(&mut session.sources, hosts)?;
     let platform = ProfileName::new(PLATFORM).ok().and_then(|name| fleet.catalogue.platforms.get(&name));
-    let guests = trees.iter().enumerate().map(|(index, tree)| {
+    let guests = rendered.iter().enumerate().map(|(index, Rendered { tree, .. })| {
         let address = arguments.all.then(|| emit::private_address(index)).transpose()?;
         Ok(Guest { machine: Machine { tree, platform }, address })
     });
     let guests = guests.collect::<Result<Vec<_>, _>>().map_err(one)?;
     let text = emit::vagrantfile(&guests).map_err(one)?;
-    session.save_secrets().map_err(|fault| vec![fault])?;
-    session.spare_inputs(&arguments.output).map_err(one)?;
-    output::write(&arguments.output, &text, Readers::Owner).map_err(one)?;
-    session.note_doubts(&fleet.catalogue, &fleet.cluster, &fleet.secrets);
-    Ok(())
+    session.before_writing(&arguments.output).map_err(|fault| vec![fault])?;
+    output::write(&arguments.output, &text, Readers::Owner).map_err(one)
 }

@@ -83,6 +83,13 @@ impl UserData {
         }
     }
 
+    /// The bytes, to keep.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Plain(bytes) | Self::Gzip { bytes, .. } | Self::Mime { bytes, .. } => bytes,
+        }
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match self {

@@ -2,25 +2,28 @@
 
 mod acl;
 mod artifact;
+mod doubts;
+mod firewall;
 mod labels;
 mod parts;
 mod plan;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
 pub use artifact::{Artifact, Pin, SumsUrls, sums_urls, urls};
+pub use doubts::doubts;
 pub use labels::labels;
 pub use parts::{PlannedComponent, PlannedFile};
 pub use plan::{AptKey, AptSource, HostPlan, Subject};
-pub use values::{OwnValue, Values};
+pub use values::{FirewallValues, OwnValue, Values};
 
 use crate::cluster::{
     ArtifactName, Cluster, ComponentName, ConsulRole, Endpoint, Host, HostName, LabelKey, LabelWord, NetworkSection,
-    OpenPort, ProfileName, Protocol, SystemName, Version,
+    ProfileName, SystemName, Version,
 };
 use crate::diagnostic::{Diagnostic, Problem, Result};
 use crate::load::{Catalogue, KeyRules, Stack, System};
@@ -190,6 +193,28 @@ pub fn needs(catalogue: &Catalogue, cluster: &Cluster, subject: &Subject) -> Res
     Ok(Needs { system: host.system.value.clone(), packages, apt, artifacts, images, versions })
 }
 
+/// What a host offers, and to whom.
+#[derive(Debug)]
+pub struct Offers {
+    /// Its roles and those that they imply, sorted.
+    pub roles: Vec<ProfileName>,
+    /// Its operating system.
+    pub system: SystemName,
+    /// Its firewall.
+    pub firewall: FirewallValues,
+}
+
+/// What a host offers; nobody needs the cluster's secrets to know it.
+///
+/// # Errors
+/// See [`resolve`].
+pub fn offers(catalogue: &Catalogue, cluster: &Cluster, subject: &Subject) -> Result<Offers> {
+    let host = HostFacts::new(catalogue, cluster, subject)?;
+    let parts = stage(catalogue, cluster, &host)?.parts;
+    let firewall = firewall::values(catalogue, cluster, &host, &parts)?;
+    Ok(Offers { roles: host.roles, system: host.system.value.clone(), firewall })
+}
+
 struct Resolver<'a> {
     catalogue: &'a Catalogue,
     cluster: &'a Cluster,
@@ -200,12 +225,7 @@ struct Resolver<'a> {
 impl Resolver<'_> {
     fn plan(&self, subject: &Subject) -> Result<HostPlan> {
         let Stage { stack, system, mut parts } = stage(self.catalogue, self.cluster, &self.host)?;
-        let is_own = |open: &OpenPort| parts.vpn_ports.contains(open) || parts.joining_ports.contains(open);
-        if let Some(open) = self.cluster.open.iter().find(|open| is_own(&open.value)) {
-            let protocol = open.protocol.as_str();
-            return Err(Diagnostic::at(open.place, Problem::PortOfVpn { port: open.port, protocol }));
-        }
-        let own = (&self.own_ports(&parts)).into();
+        let firewall = firewall::values(self.catalogue, self.cluster, &self.host, &parts)?;
         // Not in `stage`, which does without secrets.
         for component in &mut parts.components {
             component.values.extend(self.own_secrets(&component.name));
@@ -223,18 +243,7 @@ impl Resolver<'_> {
                 images: parts.archives.into_iter().map(|(name, tag)| values::ImageValues { name, tag }).collect(),
             },
             vpn: self.vpn(),
-            firewall: values::FirewallValues {
-                public: self.public(),
-                own,
-                open: self.cluster.open.iter().map(|open| open.value).collect(),
-                esp: self.host.is_vpn_server && !self.cluster.vpn.users.is_empty(),
-                vpn: (&parts.vpn_ports).into(),
-                joining: (&parts.joining_ports).into(),
-                cluster: (&parts.cluster_ports).into(),
-                metadata: self.metadata(),
-                people: (&self.people(&parts.people_ports)).into(),
-                published: self.cluster.people.clone(),
-            },
+            firewall,
             consul: self.consul(stack)?,
             swarm: self.swarm(),
             artifact: parts.artifacts.iter().map(|(name, artifact)| (name.clone(), artifact.into())).collect(),
@@ -368,49 +377,6 @@ impl Resolver<'_> {
             Label::ConsulAuthority | Label::ConsulHostCertificate(_) | Label::ConsulRoleCertificate(_) => String::new(),
             Label::Component(..) => String::new(),
         }
-    }
-
-    /// Addresses of the host's platform, or of every platform that a host by role may boot on.
-    fn metadata(&self) -> Vec<values::MetadataValues> {
-        let own = self.host.platform.and_then(|name| self.catalogue.platforms.get(name));
-        match own {
-            Some(own) => values::MetadataValues::of(std::iter::once(own)),
-            None => values::MetadataValues::of(self.catalogue.platforms.values()),
-        }
-    }
-
-    /// Ports that the host answers on the public side.
-    fn public(&self) -> Vec<OpenPort> {
-        let mut public = self.roles_public();
-        public.extend(self.cluster.open.iter().map(|open| open.value));
-        public.sort_unstable_by_key(|open| (open.protocol, open.port));
-        public.dedup();
-        public
-    }
-
-    /// Of these, what its roles offer. 500, 4500: IKE and its NAT traversal; L2TP itself comes inside.
-    fn roles_public(&self) -> Vec<OpenPort> {
-        let port = |port, protocol| OpenPort { port, protocol };
-        let mut public = vec![port(22, Protocol::Tcp)];
-        if self.host.is_vpn_server {
-            public.push(port(self.cluster.vpn.port, Protocol::Tcp));
-            if !self.cluster.vpn.users.is_empty() {
-                public.extend([500, 4500].map(|number| port(number, Protocol::Udp)));
-            }
-        }
-        public
-    }
-
-    /// Ports that the host itself listens on, which no container may take.
-    fn own_ports(&self, parts: &parts::Selected) -> BTreeSet<OpenPort> {
-        let components = parts.vpn_ports.iter().chain(&parts.people_ports).chain(&parts.joining_ports);
-        components.copied().chain(self.roles_public()).collect()
-    }
-
-    /// Of what components offer to people, what the cluster lets them have.
-    fn people(&self, offered: &BTreeSet<OpenPort>) -> BTreeSet<OpenPort> {
-        let lets = |open: &&OpenPort| self.cluster.people.as_ref().is_none_or(|people| people.contains(open));
-        offered.iter().filter(lets).copied().collect()
     }
 
     fn consul(&self, stack: &Stack) -> Result<values::ConsulValues> {

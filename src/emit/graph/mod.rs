@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 
 use crate::cluster::{Cluster, OpenPort, Protocol};
 use crate::load::Catalogue;
-use crate::resolve::HostPlan;
+use crate::resolve::Offers;
 
 pub use dot::dot;
 pub use mermaid::mermaid;
@@ -72,17 +72,17 @@ impl Audience {
 }
 
 impl Picture {
-    /// Gathers it from the cluster and the plan of each of its hosts, in the order of the file.
-    pub fn new(catalogue: &Catalogue, cluster: &Cluster, plans: &[HostPlan]) -> Self {
+    /// Gathers it from the cluster and what each of its hosts offers, in the order of the file.
+    pub fn new(catalogue: &Catalogue, cluster: &Cluster, offers: &[Offers]) -> Self {
         let server = cluster.vpn_server().name.to_string();
         let (mut cloud, mut behind_nat) = (Vec::new(), Vec::new());
-        for (host, plan) in cluster.hosts.iter().zip(plans) {
+        for (host, offers) in cluster.hosts.iter().zip(offers) {
             let platform = host.platform.as_ref();
             let place = platform.map_or_else(|| "somewhere".to_owned(), ToString::to_string);
-            let given = plan.roles.iter().filter_map(|role| catalogue.roles.get(role));
+            let given = offers.roles.iter().filter_map(|role| catalogue.roles.get(role));
             let implied: BTreeSet<_> = given.flat_map(|role| &role.implies).map(|role| &role.value).collect();
-            let roles = plan.roles.iter().filter(|role| !implied.contains(role)).map(ToString::to_string);
-            let firewall = &plan.values.firewall;
+            let roles = offers.roles.iter().filter(|role| !implied.contains(role)).map(ToString::to_string);
+            let firewall = &offers.firewall;
             let of = |tcp: &[u16], udp: &[u16]| {
                 let part = |ports: &[u16], protocol: Protocol| {
                     let numbers: Vec<String> = ports.iter().map(ToString::to_string).collect();
@@ -100,7 +100,7 @@ impl Picture {
             let node = Node {
                 name: host.name.to_string(),
                 roles: roles.collect::<Vec<_>>().join(", "),
-                place: format!("{place}, {}", plan.system),
+                place: format!("{place}, {}", offers.system),
                 address: Ipv4Addr::to_string(&host.address),
                 is_server: host.name.as_str() == server,
                 ports: [
