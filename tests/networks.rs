@@ -195,15 +195,44 @@ fn a_host_that_joins_or_leaves_moves_none_that_the_lock_keeps() {
 }
 
 #[test]
-fn a_locked_address_that_cannot_be_had_any_more_is_given_up() {
+fn a_locked_address_that_no_host_may_have_any_more_is_given_up() {
     let name = |text: &str| HostName::new(text).expect("a name");
-    for taken in ["192.168.30.2", "192.168.30.1", "192.168.30.50", "192.168.30.150", "10.0.0.1"] {
-        let locked = BTreeMap::from([(name("web-01"), taken.parse().expect("an address"))]);
-        let cluster = load(&["web-01".to_owned()], &locked);
+    for taken in ["192.168.30.1", "192.168.30.50", "192.168.30.150", "10.0.0.1"] {
+        let taken: Ipv4Addr = taken.parse().expect("an address");
+        let cluster = load(&["web-01".to_owned()], &BTreeMap::from([(name("web-01"), taken)]));
         let host = cluster.host(&name("web-01")).expect("web-01");
-        assert_ne!(host.address.to_string(), taken);
-        assert_eq!(host.address_source, AddressSource::Name);
+        assert_ne!(host.address, taken);
+        assert_eq!(host.address_source, AddressSource::Moved(taken));
     }
+}
+
+#[test]
+fn no_host_is_given_an_address_that_the_lock_keeps_for_another() {
+    let locked =
+        BTreeMap::from([(HostName::new("web-01").expect("a name"), "192.168.30.2".parse().expect("an address"))]);
+    let mut sources = Sources::default();
+    let catalogue = Catalogue::load(&mut sources, &Shelf::profiles(), Shelf::templates()).expect("the built-in data");
+    let source = sources.add("cluster.yaml", format!("{HEAD}  web-01: {{roles: [swarm-agent]}}\n"));
+    let faults = load::cluster(&sources, source, Vec::new(), &catalogue, &locked).expect_err("a fault");
+    let [fault] = &faults[..] else { panic!("{faults:?}") };
+    assert_eq!(fault.to_string(), "the lock keeps 192.168.30.2 for `web-01`");
+    assert_eq!(sources.position(fault.place.expect("a place")).line, 10);
+}
+
+/// A newcomer whose name falls on a locked host's address moves nobody, and there is nothing to tell.
+#[test]
+fn a_newcomer_beside_the_lock_is_not_noted() {
+    let names = names();
+    let all = load(&names, &BTreeMap::new());
+    let displaced = all.hosts.iter().find_map(|host| match &host.address_source {
+        AddressSource::Displaced(other) if other.as_str() != "node0" => Some((host.name.value.clone(), other.clone())),
+        _ => None,
+    });
+    let (newcomer, older) = displaced.expect("one that is displaced");
+    let one = |name: &HostName| vec![name.as_str().to_owned()];
+    let locked = addresses(&load(&one(&older), &BTreeMap::new()));
+    let cluster = load(&[one(&older), one(&newcomer)].concat(), &locked);
+    assert!(cluster.hosts.iter().all(|host| !matches!(host.address_source, AddressSource::Displaced(_))));
 }
 
 #[test]

@@ -17,12 +17,13 @@ const CLUSTER: &str = include_str!("../profiles/clusters/swarm-mode.yaml");
 const ROOTS: [&str; 2] = ["bookworm", "trixie"];
 
 /// What an option is given here; `x` where any text will do.
-const SAMPLES: [(&str, &str); 16] = [
+const SAMPLES: [(&str, &str); 17] = [
     ("compress", "true"),
     ("fluentd-address", "192.0.2.1:24224"),
-    ("fluentd-async-connect", "true"),
+    ("fluentd-async", "true"),
     ("fluentd-buffer-limit", "1m"),
     ("fluentd-max-retries", "3"),
+    ("fluentd-request-ack", "true"),
     ("fluentd-retry-wait", "1s"),
     ("fluentd-sub-second-precision", "true"),
     ("gelf-address", "udp://192.0.2.1:12201"),
@@ -58,7 +59,7 @@ fn good() -> Vec<String> {
         format!("log_driver: {driver}, log_opts: [{}]", options.iter().map(sample).collect::<Vec<_>>().join(", "))
     });
     let by_hand = [
-        "bridges: 172.30.0.0/22",
+        "bridges: 172.30.0.0/20",
         "bridges: 172.16.0.0/12",
         "registry_mirrors: ['https://mirror.example.com']",
         "registry_mirrors: ['https://mirror.example.com/', 'http://192.0.2.9:8081', 'http://[2001:db8::1]:5000']",
@@ -71,7 +72,7 @@ fn good() -> Vec<String> {
 }
 
 /// Settings that the dockerd of some system refuses.
-const BAD: [&str; 11] = [
+const BAD: [&str; 15] = [
     "registry_mirrors: ['http://192.0.2.9:8081/repository/docker-public/']",
     "registry_mirrors: [mirror.example.com]",
     "registry_mirrors: ['https://user@mirror.example.com']",
@@ -80,6 +81,10 @@ const BAD: [&str; 11] = [
     "log_driver: json-file, log_opts: [max-sise=10m]",
     "log_opts: [mode=fast]",
     "log_driver: gelf, log_opts: ['gelf-address=udp://192.0.2.1:1', gelf-compression-type=xz]",
+    "registry_mirrors: ['']",
+    "bridges: ''",
+    "log_opts: [max-buffer-size=4m]",
+    "log_driver: syslog, log_opts: [syslog-facility=mine]",
     "metrics_address: '9323'",
     "metrics_address: ':9323'",
     "bridges: 172.17.0.0/25",
@@ -157,7 +162,7 @@ fn daemon_json(settings: &str) -> String {
     let pool = text("bridges").unwrap_or("172.17.0.0/16");
     let mut file = serde_json::json!({
         "log-driver": text("log_driver").unwrap_or("local"),
-        "default-address-pools": [{"base": pool, "size": 24}],
+        "default-address-pools": [{"base": pool, "size": 22}],
     });
     let options: serde_json::Map<_, _> = options.map(|(key, value)| (key.to_owned(), value.into())).collect();
     if !options.is_empty() {

@@ -28,7 +28,7 @@ pub enum Kind {
 pub enum Form {
     /// An IPv4 network, which must share no address with any other of the cluster.
     Network,
-    /// The same, /22 or larger, since the networks in it are /24.
+    /// The same, /20 or larger, to be divided.
     Pool,
     /// Scheme, host and port of a web server.
     Origin,
@@ -47,10 +47,13 @@ pub struct OptionsOf {
     /// The words of options that take no others.
     #[serde(default)]
     pub words: BTreeMap<String, Vec<String>>,
+    /// Options, or options with their values, that an option or one of the other value's words cannot be without.
+    #[serde(default)]
+    pub requires: BTreeMap<String, String>,
 }
 
-/// Four networks of /24.
-const SMALLEST_POOL: u8 = 22;
+/// Four networks of /22, sixteen of /24.
+const SMALLEST_POOL: u8 = 20;
 
 impl Kind {
     /// Whether it is a network, alone or to be divided.
@@ -58,9 +61,17 @@ impl Kind {
         matches!(self, Self::Form(Form::Network | Form::Pool))
     }
 
-    /// What is wrong with a value among the others of its component. An empty text says that there is none.
-    pub fn refuse<'v>(&self, value: &Setting, other: impl Fn(&ArtifactName) -> Option<&'v Setting>) -> Option<Problem> {
-        let texts = value.texts().iter().filter(|text| !text.is_empty());
+    /// What is wrong with a value among the others of its component. An empty text in the place of an empty one says that there is none.
+    pub fn refuse<'v>(
+        &self,
+        value: &Setting,
+        default: &Setting,
+        other: impl Fn(&ArtifactName) -> Option<&'v Setting>,
+    ) -> Option<Problem> {
+        if value == default && matches!(value, Setting::Text(text) if text.is_empty()) {
+            return None;
+        }
+        let texts = value.texts().iter();
         let refuse = |text: &String| match self {
             Self::Form(form) => form.refuse(text),
             Self::OneOf(known) => {
@@ -68,7 +79,11 @@ impl Kind {
             }
             Self::Options(options) => options.refuse(text, other(&options.options_of)),
         };
-        texts.map(refuse).find_map(|problem| problem)
+        let wrong = texts.map(refuse).find_map(|problem| problem);
+        wrong.or_else(|| match self {
+            Self::Options(options) => options.lacking(value.texts(), other(&options.options_of)),
+            Self::Form(_) | Self::OneOf(_) => None,
+        })
     }
 }
 
@@ -90,6 +105,16 @@ impl Form {
 }
 
 impl OptionsOf {
+    fn lacking(&self, texts: &[String], of: Option<&Setting>) -> Option<Problem> {
+        let of = of?.texts().first()?;
+        let option = |text: &String| text.split_once('=').map_or(text.clone(), |(option, _)| option.to_owned());
+        let there: Vec<String> = texts.iter().map(option).chain([of.clone()]).collect();
+        let lacks = |required: &&String| !texts.iter().any(|text| text == *required || option(text) == **required);
+        let requires = there.iter().filter_map(|name| Some((name, self.requires.get(name)?)));
+        let mut lacking = requires.filter(|(_, required)| lacks(required));
+        lacking.next().map(|(name, required)| Problem::OptionLacking { name: name.clone(), required: required.clone() })
+    }
+
     fn refuse(&self, text: &str, of: Option<&Setting>) -> Option<Problem> {
         let of = of?.texts().first()?;
         let Some((option, word)) = text.split_once('=') else {

@@ -147,8 +147,10 @@ pub enum AddressSource {
     Given,
     /// The lock keeps it.
     Locked,
-    /// Its name falls on it.
+    /// Its name falls on it, or on one that an older host has.
     Name,
+    /// The lock keeps another one, which no host may have any more.
+    Moved(Ipv4Addr),
     /// Its name falls on one that this other host has.
     Displaced(HostName),
 }

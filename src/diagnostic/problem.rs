@@ -84,10 +84,12 @@ pub enum Problem {
     NetworksOverlap { one: String, other: String },
     #[error("`vpn.endpoint` {endpoint} is a private address, which only hosts of that network reach")]
     PrivateEndpoint { endpoint: String },
-    #[error("{network} is too small for networks of /24")]
+    #[error("{network} is too small to be divided into networks")]
     SmallPool { network: String, smallest: u8 },
     #[error("`{text}` is no option: `KEY=VALUE` is expected here")]
     NoOption { text: String },
+    #[error("`{name}` requires the option `{required}`")]
+    OptionLacking { name: String, required: String },
     #[error("`{of}` takes no option `{option}`")]
     UnknownOption { option: String, of: String, known: Vec<String> },
     #[error("the network of Vagrant's machines has no address for so many hosts")]
@@ -105,9 +107,13 @@ pub enum Problem {
     #[error("`{other}` has the address {address} already")]
     AddressTaken { address: Ipv4Addr, other: String },
     #[error(
-        "`{host}` gets {address} since `{other}` has the address that its name falls on; before `{other}` was here, it had that one"
+        "`{host}` gets {address}, since `{other}` has the address that its name falls on: if `{other}` is the newer one, `{host}` has moved"
     )]
     AddressDisplaced { host: String, address: Ipv4Addr, other: String },
+    #[error("`{host}` moves from {before}, which the lock keeps and no host may have any more, to {address}")]
+    AddressMoved { host: String, address: Ipv4Addr, before: Ipv4Addr },
+    #[error("the lock keeps {address} for `{other}`")]
+    AddressLocked { address: Ipv4Addr, other: String },
     #[error("`vpn.network` has no address left beside `vpn.dhcp` and `vpn.claims`")]
     NetworkFull,
     #[error("`vpn.endpoint` is still the example `{endpoint}`, where no host will find its VPN server")]
@@ -340,6 +346,7 @@ impl Problem {
             Self::ExampleEndpoint { .. }
             | Self::PrivateEndpoint { .. }
             | Self::AddressDisplaced { .. }
+            | Self::AddressMoved { .. }
             | Self::NobodyBegins
             | Self::SecretsMade { .. }
             | Self::SecretRotated { .. }
@@ -432,6 +439,7 @@ impl Problem {
             Self::PrivateEndpoint { .. } => "say where hosts elsewhere reach the vpn-server, if there are any".into(),
             Self::SmallPool { smallest, .. } => format!("choose one of /{smallest} or larger, such as 10.77.0.0/16"),
             Self::NoOption { .. } => "for example `max-size=10m`".into(),
+            Self::OptionLacking { .. } => "add it".into(),
             Self::UnknownOption { option, known, .. } => suggest(option, known)?,
             Self::VagrantFull => "leave `--all` out, and say `platform: vagrant` of those to run here".into(),
             Self::RangeBackwards { .. } => "`first` is the lower address".into(),
@@ -441,6 +449,8 @@ impl Problem {
             Self::AddressOfGateway { .. } => "take the next one".into(),
             Self::AddressInRange { .. } => "take one outside, or move the range".into(),
             Self::AddressTaken { .. } => "give one of them another, or none, and genhost allots it".into(),
+            Self::AddressLocked { other, .. } => format!("choose another, or give `{other}` a `vpn_address`"),
+            Self::AddressMoved { .. } => "leave the ranges as they were, or re-create the host; `genhost lock` keeps its new address".into(),
             Self::AddressDisplaced { address, .. } => format!(
                 "`genhost lock` keeps the addresses of all hosts from now on; so does `vpn_address: {address}`"
             ),

@@ -25,7 +25,7 @@ impl Addresses {
 
     /// An address for every host. Those that cluster.yaml gives come first, then those that the lock keeps, as far as they can
     /// still be had. Of the others each gets the first free one of a sequence that its name alone decides; where two want the
-    /// same one, their names decide who goes on. So the order of the file has no say, and a host that joins moves none that the
+    /// same one, their names decide who goes on. So the order of the file does not matter, and no host that joins moves one that the
     /// lock knows.
     pub fn allot(&self, file: &ClusterFile, locked: &BTreeMap<HostName, Ipv4Addr>) -> (Allotted, Vec<Diagnostic>) {
         let mut faults = Vec::new();
@@ -46,8 +46,14 @@ impl Addresses {
         }
         let open: BTreeSet<&HostName> =
             file.hosts.0.iter().map(|(name, _)| &name.value).filter(|name| !allotted.contains_key(*name)).collect();
-        for (name, address) in locked {
-            if open.contains(name) && self.refuse(*address).is_none() && !taken.contains_key(address) {
+        let mut lost = BTreeMap::new();
+        for (name, address) in locked.iter().filter(|(name, _)| open.contains(name)) {
+            if let Some((_, place)) = taken.get(address) {
+                let fault = Diagnostic::nowhere(Problem::AddressLocked { address: *address, other: name.to_string() });
+                faults.push(place.map_or(fault.clone(), |place| fault.or_at(place)));
+            } else if self.refuse(*address).is_some() {
+                lost.insert(name, *address);
+            } else {
                 taken.insert(*address, (name.clone(), None));
                 allotted.insert(name.clone(), (*address, AddressSource::Locked));
             }
@@ -64,9 +70,12 @@ impl Addresses {
                 faults.push(place.map_or(fault.clone(), |place| fault.or_at(place)));
                 continue;
             };
-            let source = match first.and_then(|first| taken.get(&first)) {
-                Some((other, _)) => AddressSource::Displaced(other.clone()),
-                None => AddressSource::Name,
+            let before = first.and_then(|first| taken.get(&first)).map(|(other, _)| other);
+            let is_older = |other: &HostName| allotted.get(other).is_some_and(|(_, why)| *why == AddressSource::Locked);
+            let source = match (lost.get(name), before) {
+                (Some(lost), _) => AddressSource::Moved(*lost),
+                (None, Some(other)) if !is_older(other) => AddressSource::Displaced(other.clone()),
+                (None, _) => AddressSource::Name,
             };
             taken.insert(address, (name.clone(), None));
             allotted.insert(name.clone(), (address, source));

@@ -359,7 +359,7 @@ impl Component {
                     Problem::Unknown { what: "value", name: key.to_string(), known },
                 ));
             };
-            if let Some(problem) = kind.refuse(value, |key| self.values.get(key)) {
+            if let Some(problem) = kind.refuse(value, value, |key| self.values.get(key)) {
                 return Err(Diagnostic::at(kind.place, problem));
             }
         }

@@ -58,25 +58,26 @@ pub fn cluster(
     if node.value == yaml::Value::Null {
         return Err(vec![Diagnostic::at(start, Problem::EmptyFile)]);
     }
+    let known = node.get("hosts").map(Node::keys).unwrap_or_default();
+    let mut added = Vec::new();
     for Override { path, value } in overrides {
         if let [hosts, host, _, ..] = &path[..]
             && hosts.text == "hosts"
+            && !known.contains(&host.text)
         {
-            known_host(&node, host).map_err(|fault| vec![fault])?;
+            added.push(host.clone());
         }
         node.set(&path, value).map_err(|e| vec![e])?;
     }
+    for host in added {
+        // A part of a host was set that there is not: everything else of it would be missing.
+        if node.get("hosts").and_then(|hosts| hosts.get(&host.text)).is_some_and(|host| host.get("roles").is_none()) {
+            let problem = Problem::Unknown { what: "host", name: host.text, known };
+            return Err(vec![Diagnostic::at(host.place, problem)]);
+        }
+    }
     let file: ClusterFile = yaml::decode(&node).map_err(|e| vec![e.or_at(start)])?;
     Validation { catalogue, faults: Vec::new() }.cluster(file, start, locked)
-}
-
-/// A part of a host is set for one that there is: of another one, everything else would be missing.
-fn known_host(cluster: &Node, host: &Key) -> Result<()> {
-    let hosts = cluster.get("hosts").map(Node::keys).unwrap_or_default();
-    if hosts.contains(&host.text) {
-        return Ok(());
-    }
-    Err(Diagnostic::at(host.place, Problem::Unknown { what: "host", name: host.text.clone(), known: hosts }))
 }
 
 /// Collects every fault, so that a user sees all of them at once.
@@ -259,8 +260,9 @@ impl Validation<'_> {
                 Kind::Options(options) => own(&key.value).or_else(|| own(&options.options_of)),
                 _ => own(&key.value),
             };
-            let (Some(own), Some(current)) = (told_at, value(&key.value)) else { continue };
-            self.faults.extend(kind.refuse(current, value).map(|problem| Diagnostic::at(own.place, problem)));
+            let default = component.values.get(&key.value);
+            let (Some(own), Some(current), Some(default)) = (told_at, value(&key.value), default) else { continue };
+            self.faults.extend(kind.refuse(current, default, value).map(|problem| Diagnostic::at(own.place, problem)));
         }
     }
 

@@ -23,9 +23,15 @@ pub fn doubts(catalogue: &Catalogue, cluster: &Cluster, secrets: &Secrets) -> Ve
         doubts.push(Diagnostic::at(endpoint.place, problem));
     }
     for host in &cluster.hosts {
-        let AddressSource::Displaced(other) = &host.address_source else { continue };
-        let (name, address, other) = (host.name.to_string(), host.address, other.to_string());
-        doubts.push(Diagnostic::at(host.name.place, Problem::AddressDisplaced { host: name, address, other }));
+        let (name, address) = (host.name.to_string(), host.address);
+        let problem = match &host.address_source {
+            AddressSource::Displaced(other) => {
+                Problem::AddressDisplaced { host: name, address, other: other.to_string() }
+            }
+            AddressSource::Moved(before) => Problem::AddressMoved { host: name, address, before: *before },
+            AddressSource::Given | AddressSource::Locked | AddressSource::Name => continue,
+        };
+        doubts.push(Diagnostic::at(host.name.place, problem));
     }
     let is_managed = cluster.hosts.iter().any(|host| catalogue.manages_swarm(&host.roles));
     if !is_managed && catalogue.stacks.get(&cluster.stack.value).is_some_and(|stack| stack.begins_swarm(catalogue)) {

@@ -449,8 +449,12 @@ impl Resolver<'_> {
 
     /// The vpn-server begins the Swarm when it manages it, else the manager that comes first in cluster.yaml.
     fn swarm(&self) -> values::SwarmValues {
-        let managers =
-            self.cluster.hosts.iter().filter(|host| self.catalogue.manages_swarm(&host.roles)).map(|host| host.address);
-        values::SwarmValues { others: managers.filter(|address| Some(*address) != self.host.address).collect() }
+        let managers = self.cluster.hosts.iter().filter(|host| self.catalogue.manages_swarm(&host.roles));
+        let managers: Vec<Ipv4Addr> = managers.map(|host| host.address).collect();
+        let rank = self.host.address.filter(|own| managers.contains(own));
+        values::SwarmValues {
+            rank: rank.map(|own| managers.iter().filter(|address| **address < own).count()),
+            others: managers.into_iter().filter(|address| Some(*address) != self.host.address).collect(),
+        }
     }
 }

@@ -364,6 +364,9 @@ pub struct TokenValues {
 pub struct SwarmValues {
     /// Addresses of the managers known by name, other than this host.
     pub others: Vec<Ipv4Addr>,
+    /// Its place among all of these, by address, counted from 0; absent where it is none of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank: Option<usize>,
 }
 
 /// An artifact.
