@@ -50,8 +50,9 @@ fn flushed(host: &Host, flush: &str) -> f32 {
 fn refuses_to_start(fleet: &Fleet) {
     let host = fleet.worker();
     host.ok("cp /etc/genhost/firewall.nft /root/firewall.nft; echo 'table inet genhost { nonsense' >/etc/genhost/firewall.nft");
-    // Without the VPN and the firewall what is meant for the one goes where the other would stop it: Consul says nothing meanwhile.
-    host.run("systemctl stop consul genhost-firewall; nft delete table inet genhost; systemctl start genhost-firewall");
+    // Without the VPN and the firewall what is meant for the one goes where the other would stop it: who gossips says goodbye before.
+    host.run("systemctl stop consul docker.socket docker");
+    host.run("systemctl stop genhost-firewall; nft delete table inet genhost; systemctl start genhost-firewall");
     host.run("systemctl --no-block restart docker softether-vpnclient");
     std::thread::sleep(std::time::Duration::from_secs(8));
     for unit in ["docker", "softether-vpnclient"] {
