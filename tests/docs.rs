@@ -712,7 +712,7 @@ fn a_components_secret_can_be_set_by_hand() {
     let arguments = ["--templates", "templates", "--host", "swarm-node1", "--set", "components=[backup]"];
     let ran = workplace.genhost(arguments);
     assert_eq!(ran.code(), Some(0), "{}", ran.stderr());
-    let told = ["`component/backup/passwort` is the secret of nobody", "did you mean `component/backup/password`?"];
+    let told = ["has the secret `component/backup/passwort`", "did you mean `component/backup/password`?"];
     assert!(told.iter().all(|text| ran.stderr().contains(text)), "{}", ran.stderr());
 }
 

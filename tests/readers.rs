@@ -273,7 +273,7 @@ fn every_cloud_init_unpacks_user_data_that_is_compressed_as_text() {
             format!("summary: Hetzner\nuser_data_limit: {limit}\nmetadata: {{addresses: [169.254.169.254]}}\n");
         workplace.write("profiles/platforms/hetzner.yaml", profile);
         let said = workplace.genhost([&host[..], &[name]].concat());
-        assert_eq!(said.stderr().contains("compressed and as text"), name == "small", "{}", said.stderr());
+        assert_eq!(said.stderr().contains("compressed and encoded as"), name == "small", "{}", said.stderr());
     }
     let bytes = |name: &str| std::fs::read(workplace.path(name)).expect("user-data");
     assert!(bytes("small").len() < 24_000 && bytes("small").is_ascii());

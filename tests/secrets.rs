@@ -144,11 +144,7 @@ fn every_command_that_reads_the_secrets_tells_of_one_that_nobody_has() {
     ] {
         let said = workplace.genhost(arguments);
         assert_eq!(said.code(), Some(0), "{arguments:?}: {}", said.stderr());
-        assert!(
-            said.stderr().contains("`vpn/user/nobody` is the secret of nobody"),
-            "{arguments:?}: {}",
-            said.stderr()
-        );
+        assert!(said.stderr().contains("has the secret `vpn/user/nobody`"), "{arguments:?}: {}", said.stderr());
     }
     // A picture has no secret, and asks for none.
     std::fs::remove_file(&path).expect("secrets");

@@ -10,7 +10,7 @@ use super::report::{line, visible};
 use crate::cluster::{Arch, ArtifactName, HostName, ProfileName, Url};
 use crate::emit::FORMATS;
 
-/// Makes cloud-init user-data for the hosts of one Docker cluster over a SoftEther VPN: the same input, the same bytes.
+/// Generates cloud-init user-data for the hosts of a Docker cluster over a SoftEther VPN, reproducibly.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Arguments {
@@ -43,23 +43,23 @@ impl Arguments {
 pub enum Command {
     /// Write a cluster.yaml to start from, its schema, secrets.yaml and .gitignore
     Init(Init),
-    /// Check the cluster and every host's output, and tell their sizes
+    /// Check the cluster and every host's output, and print their sizes
     Check(Check),
     /// Pin everything that the hosts fetch: artifacts, images and packages
     Lock(Lock),
     /// Render the whole cluster into a folder, with a manifest
     Build(Build),
-    /// Tell what changed between two builds, or since one; exit code 1 when something did
+    /// List what changed between two builds, or since one; exits with 1 when something did, with 2 on errors
     Diff(Diff),
-    /// Tell whether a build is what its inputs make now, to the last byte
+    /// Check that a build matches its inputs, byte for byte
     Verify(Verify),
     /// Show a host's files, or one of them
     Show(Show),
-    /// Fetch what hosts fetch into a folder, by hash, for `mirror` in cluster.yaml
+    /// Download everything that hosts fetch into a folder, by hash, for `mirror` in cluster.yaml
     Mirror(Mirror),
-    /// Draw the cluster: hosts, where they stand, who opens which port to whom
+    /// Draw the cluster: its hosts, where they run, and the ports that they open
     Graph(Graph),
-    /// Write what a host boots from: its NoCloud seed, or a whole disk
+    /// Write a host's NoCloud seed, or a bootable disk
     Image(Image),
     /// Write a Terraform configuration of the hosts at DigitalOcean and Hetzner
     Terraform(Terraform),
@@ -67,7 +67,7 @@ pub enum Command {
     Vagrant(Vagrant),
     /// Print the JSON Schema of cluster.yaml
     Schema,
-    /// Print the passwords that people need, or give a secret a new value
+    /// Print the passwords that people type, or give a secret a new value
     Secrets(Secrets),
 }
 
@@ -82,7 +82,7 @@ pub struct Secrets {
 
 #[derive(Debug, Subcommand)]
 pub enum SecretsCommand {
-    /// Make secrets.yaml for a cluster file that has none yet
+    /// Create secrets.yaml for a cluster file that has none yet
     Init(Input),
     /// Print one secret
     Show(OneSecret),
@@ -104,25 +104,25 @@ pub struct Input {
     /// Cluster file, `-` for standard input [default: cluster.yaml, or the built-in cluster where there is none]
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Take another stack than the cluster file's, on the system that it runs on unless --set os=… says another
+    /// Use another stack than the cluster file's, on that stack's default os unless --set os=… names another
     #[arg(long, value_name = "STACK", value_parser = ProfileName::new)]
     pub stack: Option<ProfileName>,
-    /// Lay a value over the cluster file, such as vpn.endpoint=203.0.113.7
+    /// Override a value of the cluster file, such as vpn.endpoint=203.0.113.7
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
     /// Secrets file [default: secrets.yaml beside the cluster file]
     #[arg(long, value_name = "FILE")]
     pub secrets: Option<PathBuf>,
-    /// What `genhost lock` has pinned [default: genhost.lock beside the cluster file, where there is one]
+    /// Lock file [default: genhost.lock beside the cluster file, where there is one]
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
-    /// Fail where there are no secrets, even for the built-in cluster
+    /// Fail when there are no secrets, even for the built-in cluster
     #[arg(long)]
     pub locked: bool,
-    /// Profiles to lay over the built-in ones
+    /// Folder of profiles that override or extend the built-in ones
     #[arg(long, value_name = "DIR")]
     pub profiles: Option<PathBuf>,
-    /// Templates to lay over the built-in ones
+    /// Folder of components that override or extend the built-in ones
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
 }
@@ -162,7 +162,7 @@ impl Input {
 pub struct Render {
     #[command(flatten)]
     pub input: Input,
-    /// Render a host with this role, that any number of machines may boot as (manager and agent are short names)
+    /// Render a host with this role, for any number of machines (manager and agent are short names)
     #[arg(long = "role", value_name = "ROLE", value_parser = ProfileName::new)]
     pub roles: Vec<ProfileName>,
     /// Render this host of the cluster
@@ -172,7 +172,7 @@ pub struct Render {
     #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].name,
           value_parser = PossibleValuesParser::new(FORMATS.iter().map(|format| PossibleValue::new(format.name).help(format.summary))))]
     pub format: String,
-    /// Write to a file, whole or not at all; `-` is standard output
+    /// Output file, written completely or not at all; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
 }
@@ -182,7 +182,7 @@ pub struct Init {
     /// Where clients reach the vpn-server: a DNS name or an IPv4 address
     #[arg(long, value_name = "ADDRESS", value_parser = crate::cluster::Endpoint::new)]
     pub endpoint: Option<crate::cluster::Endpoint>,
-    /// Which generation of parts: classic or swarm-mode
+    /// Stack: classic or swarm-mode
     #[arg(long, value_name = "STACK", value_parser = ProfileName::new)]
     pub stack: Option<ProfileName>,
 }
@@ -191,20 +191,20 @@ pub struct Init {
 pub struct Lock {
     #[command(flatten)]
     pub input: Input,
-    /// Tell whether the lock pins what the hosts fetch, all of it and nothing else; ask nobody, write nothing
+    /// Check that the lock pins exactly what the hosts fetch, without network access and without writing
     #[arg(long, conflicts_with_all = ["update", "arch", "archive", "key"])]
     pub check: bool,
-    /// Pin this artifact, image or operating system anew, whatever the lock says
+    /// Pin this artifact, image or operating system again, even if the lock has it
     #[arg(long, value_name = "NAME")]
     pub update: Vec<String>,
-    /// For these architectures, by Debian's names [default: those of the lock, or amd64]
+    /// Architectures, by Debian's names [default: those of the lock, or amd64]
     #[arg(long, value_name = "ARCH", value_parser = machine)]
     pub arch: Vec<Arch>,
-    /// Where a distribution's archive is, by its name to apt, such as Debian=https://mirror.example.com/debian, or
-    /// Ubuntu:arm64=https://… for one architecture [default: where the lock has it from, else where this machine's apt has it]
+    /// URL of a distribution's archive, by apt's label, such as Debian=https://mirror.example.com/debian, or
+    /// Ubuntu:arm64=https://… for one architecture [default: the lock's, else that of this machine's apt]
     #[arg(long, value_name = "LABEL[:ARCH]=URL", value_parser = archive)]
     pub archive: Vec<ArchivePlace>,
-    /// The OpenPGP key of a package source that is not the distribution's, such as docker=docker.gpg
+    /// OpenPGP key of a package source other than the distribution's, such as docker=docker.gpg
     #[arg(long, value_name = "NAME=FILE", value_parser = key)]
     pub key: Vec<(ArtifactName, PathBuf)>,
 }
@@ -243,13 +243,13 @@ fn key(text: &str) -> Result<(ArtifactName, PathBuf), String> {
 pub struct Build {
     #[command(flatten)]
     pub input: Input,
-    /// The folder, which is replaced as a whole
+    /// Output folder; it is replaced as a whole
     #[arg(short, long, value_name = "DIR", default_value = "result")]
     pub output: PathBuf,
-    /// Threads [default: one for each core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..).map(usize::from))]
     pub jobs: Option<usize>,
-    /// Build twice in different surroundings and compare; nothing is written
+    /// Build twice in different environments and compare, without writing
     #[arg(long)]
     pub check: bool,
 }
@@ -258,13 +258,13 @@ pub struct Build {
 pub struct Diff {
     #[command(flatten)]
     pub input: Input,
-    /// A build
+    /// A build's folder
     #[arg(value_name = "OLD", default_value = "result")]
     pub old: PathBuf,
-    /// A later one [default: what would be built now]
+    /// A later build's folder [default: what would be built now]
     #[arg(value_name = "NEW")]
     pub new: Option<PathBuf>,
-    /// For people or for programs
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: DiffFormat,
 }
@@ -282,7 +282,7 @@ pub enum DiffFormat {
 pub struct Verify {
     #[command(flatten)]
     pub input: Input,
-    /// The build
+    /// A build's folder
     #[arg(value_name = "RESULT", default_value = "result")]
     pub result: PathBuf,
 }
@@ -294,7 +294,7 @@ pub struct Show {
     /// The host of the cluster
     #[arg(value_name = "HOST", value_parser = HostName::new)]
     pub host: HostName,
-    /// One of its files, as it will be there
+    /// Path of one of its files
     #[arg(value_name = "FILE")]
     pub path: Option<String>,
 }
@@ -303,10 +303,10 @@ pub struct Show {
 pub struct Mirror {
     #[command(flatten)]
     pub input: Input,
-    /// The folder; what is in it stays
+    /// Output folder; existing files stay
     #[arg(value_name = "DIR")]
     pub output: PathBuf,
-    /// Debian's names of the architectures [default: all that are pinned]
+    /// Architectures, by Debian's names [default: all that are pinned]
     #[arg(long, value_name = "ARCH", value_parser = ["amd64", "arm64"])]
     pub arch: Vec<String>,
 }
@@ -322,10 +322,10 @@ impl Mirror {
 pub struct Graph {
     #[command(flatten)]
     pub input: Input,
-    /// How
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "svg")]
     pub format: GraphFormat,
-    /// Write to a file, whole or not at all; `-` is standard output
+    /// Output file, written completely or not at all; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
 }
@@ -348,16 +348,16 @@ pub struct Image {
     /// The host of the cluster
     #[arg(long, value_name = "NAME", value_parser = HostName::new)]
     pub host: HostName,
-    /// What is written
+    /// Output format
     #[arg(long, value_name = "FORMAT")]
     pub format: ImageFormat,
-    /// A disk without a secret, that serves every host with these packages, each by its own user-data or seed
+    /// Build a disk without secrets, for every host with these packages; each host boots it with its own user-data or seed
     #[arg(long)]
     pub sealed: bool,
-    /// Build the disk once more, in other surroundings, and compare
+    /// Build the disk a second time, in another environment, and compare
     #[arg(long)]
     pub check: bool,
-    /// Where to
+    /// Output file or folder
     #[arg(short, long, value_name = "PATH")]
     pub output: PathBuf,
 }
@@ -379,7 +379,7 @@ pub enum ImageFormat {
 pub struct Terraform {
     #[command(flatten)]
     pub input: Input,
-    /// The folder; what else is in it stays
+    /// Output folder; other files in it stay
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
 }
@@ -388,10 +388,10 @@ pub struct Terraform {
 pub struct Vagrant {
     #[command(flatten)]
     pub input: Input,
-    /// All hosts of the cluster on this machine, the vpn-server among them, in a private network
+    /// Run all hosts of the cluster on this machine, including the vpn-server, in a private network
     #[arg(long)]
     pub all: bool,
-    /// Write to a file, whole or not at all; `-` is standard output
+    /// Output file, written completely or not at all; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
 }
@@ -400,7 +400,7 @@ pub struct Vagrant {
 pub struct Check {
     #[command(flatten)]
     pub input: Input,
-    /// For people or for programs
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: CheckFormat,
 }

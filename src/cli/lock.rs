@@ -60,7 +60,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let new = locking.run().map_err(|fault| vec![fault])?;
     let text = new.text().map_err(one)?;
     if new == old && !is_new {
-        report::line(&format!("`{}` pins everything already", path.display()));
+        report::line(&format!("`{}` already pins everything", path.display()));
         return Ok(());
     }
     output::replace(&path, text.as_bytes(), Readers::Everyone).map_err(one)?;
@@ -470,7 +470,7 @@ impl Locking<'_> {
     fn pin_image(&mut self, fault: &Diagnostic, name: &ArtifactName, version: &Version) -> Result<()> {
         let stack = self.catalogue.stacks.get(&self.cluster.stack.value);
         let Some(image) = stack.and_then(|stack| stack.value.images.get(name)) else { return Err(fault.clone()) };
-        report::line(&format!("{name} {version}: nobody knows its digest, so what its registry has now is pinned"));
+        report::line(&format!("{name} {version}: no known digest; pinning what the registry has now"));
         let digest = registry::digest(&self.store, &image.name, version);
         let digest = digest.map_err(|problem| Diagnostic { problem, ..fault.clone() })?;
         self.kept.images.entry(name.clone()).or_default().insert(version.clone(), digest);
@@ -505,7 +505,7 @@ impl Locking<'_> {
                     sha256
                 }
                 None => {
-                    report::line(&format!("{title}: nobody knows its hash, so what is there now is pinned"));
+                    report::line(&format!("{title}: no known hash; pinning what the server has now"));
                     let pinned = self.store.pin(&title, &urls, &bar(None));
                     pinned.map_err(|problem| Diagnostic::at(place, problem))?
                 }

@@ -34,7 +34,7 @@ pub fn run(session: &mut Session, arguments: &Mirror) -> Outcome {
     let store = Store::open(&arguments.output).map_err(one)?;
     for (title, pin) in wanted.values() {
         match store.fetch(title, &pin.sha256, lock.size(&pin.sha256), &pin.urls, &bar(None)).map_err(one)? {
-            Fetched::Before => report::line(&format!("{title}: there")),
+            Fetched::Before => report::line(&format!("{title}: already there")),
             Fetched::Now => report::line(&format!("{title}: fetched, {} bytes", store.size(&pin.sha256).map_err(one)?)),
         }
     }

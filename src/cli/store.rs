@@ -82,7 +82,7 @@ impl Store {
         let folder = &Target::make_folder(folder)?;
         let lock = File::open(folder).map_err(error)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            report::line(&format!("waiting for another genhost that fetches into `{}`", folder.display()));
+            report::line(&format!("waiting for another genhost that downloads to `{}`", folder.display()));
             flock(&lock, FlockOperation::LockExclusive).map_err(|errno| error(errno.into()))?;
         }
         let agent = ureq::Agent::config_builder()

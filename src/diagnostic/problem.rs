@@ -32,7 +32,7 @@ pub enum Problem {
     SeveralDocuments,
     #[error("the key `{key}` is here twice")]
     DuplicateKey { key: String },
-    #[error("a key is text, and here it is something else")]
+    #[error("a key must be text")]
     KeyNotText,
     #[error("this is nested too deep")]
     NestedTooDeep,
@@ -68,13 +68,13 @@ pub enum Problem {
     UnableSystem { stack: Box<str>, system: Box<str>, reason: String, able: Vec<String> },
     #[error("the cluster has no host with the role vpn-server")]
     NoVpnServer,
-    #[error("a cluster has one vpn-server, and `{first}` is it already")]
+    #[error("a cluster has one vpn-server, and `{first}` already has that role")]
     TwoVpnServers { first: String },
     #[error("no host is a Consul server")]
     NoConsulServer,
     #[error("`{host}` has no role")]
     NoRoles { host: String },
-    #[error("`{name}` is the name of a role, so its VPN account would be that role's")]
+    #[error("`{name}` is the name of a role, which has a VPN account of that name")]
     HostNamedLikeRole { name: String },
     #[error("the VPN account `{name}` belongs to a host, a role, another user or SoftEther's administrator already")]
     AccountTaken { name: String },
@@ -96,7 +96,7 @@ pub enum Problem {
     VagrantFull,
     #[error("`{name}` ends before it begins")]
     RangeBackwards { name: &'static str },
-    #[error("`{name}` reaches out of the network, or over SecureNAT's own address, its first")]
+    #[error("`{name}` extends beyond the network, or includes SecureNAT's own address, its first")]
     RangeOutside { name: &'static str, first: Ipv4Addr, last: Ipv4Addr },
     #[error("{address} is not an address of {network}")]
     AddressOutside { address: Ipv4Addr, network: String, first: Ipv4Addr, last: Ipv4Addr },
@@ -116,11 +116,11 @@ pub enum Problem {
     AddressLocked { address: Ipv4Addr, other: String },
     #[error("`vpn.network` has no address left beside `vpn.dhcp` and `vpn.claims`")]
     NetworkFull,
-    #[error("`vpn.endpoint` is still the example `{endpoint}`, where no host will find its VPN server")]
+    #[error("`vpn.endpoint` is still the example `{endpoint}`, so no host will find the VPN server")]
     ExampleEndpoint { endpoint: String },
     #[error("no host of this cluster has the platform `vagrant`")]
     NobodyOfVagrant,
-    #[error("`{host}` is on a platform that sets up the network itself, and takes no seed")]
+    #[error("`{host}` is on a platform that configures the network itself and accepts no seed")]
     NetworkWithoutSeed { host: String },
     #[error("{gateway} is not in the network of {address}")]
     GatewayOutside { address: String, gateway: Ipv4Addr },
@@ -130,11 +130,11 @@ pub enum Problem {
     NoDigest { image: String, reason: String },
     #[error("{what} is not what was pinned: {url} has sha256 {found}, not {expected}")]
     WrongHash { what: String, url: String, expected: Box<str>, found: Box<str> },
-    #[error("`{path}` is no build: it has no manifest.json that could be read")]
+    #[error("`{path}` is not a build: it has no readable manifest.json")]
     NotABuild { path: String },
-    #[error("another build is at work below `{path}`")]
+    #[error("another build is running below `{path}`")]
     AnotherBuild { path: String },
-    #[error("the build was broken off")]
+    #[error("the build was interrupted")]
     Interrupted,
     #[error("two builds of the same inputs differ in {all} places: {first}")]
     NotReproducible { first: String, all: usize },
@@ -142,23 +142,23 @@ pub enum Problem {
     NotAsBuilt { path: String, what: String },
     #[error("no host of this cluster has a platform that Terraform makes hosts on here")]
     NobodyOfTerraform,
-    #[error("`{host}` is not Terraform's: its platform has no configuration here")]
+    #[error("Terraform does not manage `{host}`: genhost has no configuration for its platform")]
     NotOfTerraform { host: String },
-    #[error("nobody reserves an address for `{server}`, which is not Terraform's")]
+    #[error("no address is reserved for `{server}`, which Terraform does not manage")]
     EndpointNeeded { server: String },
-    #[error("`{path}` has `{found}` in it, which genhost did not put there")]
+    #[error("`{path}` contains `{found}`, which genhost did not create")]
     ForeignFile { path: String, found: String },
-    #[error("this format is for a host with a name")]
+    #[error("this format requires a host with a name")]
     NameNeeded,
     #[error("the platform `{platform}` names no image of `{system}`")]
     NoImage { platform: String, system: String },
-    #[error("no host known by name manages the Swarm, so nobody begins it")]
+    #[error("no named host is a Swarm manager, so no Swarm will be created")]
     NobodyBegins,
 
     // Disk images
-    #[error("--sealed and --check are for disks, and this format is none")]
+    #[error("--sealed and --check apply to disks only")]
     NotADisk,
-    #[error("{program} {found} is too old to make disk images that are the same every time: {needed} is needed")]
+    #[error("{program} {found} is too old for reproducible disk images: {needed} is required")]
     ProgramTooOld { program: &'static str, found: String, needed: &'static str, package: &'static str },
     #[error("{what}: {program} failed ({status}){}", said.iter().map(|line| format!("\n  {line}")).collect::<String>())]
     ProgramFailed { what: &'static str, program: &'static str, status: String, said: Vec<String> },
@@ -168,29 +168,29 @@ pub enum Problem {
     NoArtifactFile { artifact: String, architecture: &'static str },
 
     // Parts
-    #[error("nothing chooses a variant of `{choice}` on {system}")]
+    #[error("no variant of `{choice}` is selected on {system}")]
     NoChoice { choice: String, system: String },
     #[error("`{artifact}` {version} has no pinned sha256")]
     NoPinnedHash { artifact: String, version: String },
-    #[error("the key of the source `{source_name}` is for nothing: its line does not name it")]
+    #[error("the line of the source `{source_name}` does not use its key")]
     KeyUnused { source_name: String },
-    #[error("no profile says what `{value}` is for `{artifact}` {version}, and this needs it")]
+    #[error("no profile defines `{value}` for `{artifact}` {version}, which is required here")]
     NoVersionValue { artifact: String, version: String, value: String },
     #[error("the image `{image}` {version} has no pinned digest")]
     NoPinnedDigest { image: String, version: String, known: Vec<String> },
-    #[error("`all` stands for every architecture, so no other can stand beside it")]
+    #[error("`all` covers every architecture and cannot be combined with another")]
     AllBesideOne,
-    #[error("the secret `{name}` would go into `{path}`, which others on the host may read")]
+    #[error("the secret `{name}` would be written to `{path}`, which other users of the host can read")]
     SecretInTheOpen { name: String, path: String, mode: u32 },
-    #[error("`{name}` is a secret of this component, and one of its `values` too")]
+    #[error("`{name}` is both a secret of this component and one of its `values`")]
     SecretAndValue { name: String },
-    #[error("`{label}` is the secret of nobody in this cluster")]
+    #[error("no host, role or user of this cluster has the secret `{label}`")]
     SecretOfNobody { label: String, known: Vec<String> },
-    #[error("the cluster's own parts use {port}/{protocol}, on the VPN alone")]
+    #[error("the cluster itself uses {port}/{protocol}, on the VPN only")]
     PortOfVpn { port: u16, protocol: &'static str },
-    #[error("Docker takes no image of the name `{name}`")]
+    #[error("`{name}` is not a valid name of a Docker image")]
     ImageName { name: String },
-    #[error("`{{version}}` stands for nothing in the url of an image's archive")]
+    #[error("`{{version}}` has no meaning in the URL of an image's archive")]
     ImageVersion,
     #[error("its archive would be `{artifact}`, which is an artifact of a profile")]
     ImageIsArtifact { artifact: String },
@@ -200,7 +200,7 @@ pub enum Problem {
     NoUrl { artifact: String, version: String },
     #[error("no version of `{part}` is given")]
     NoVersion { part: String },
-    #[error("`{{{name}}}` stands for nothing here")]
+    #[error("`{{{name}}}` has no meaning here")]
     UnknownPlaceholder { name: String },
     #[error("`{package}` is not a package name, or a name, `=` and a version")]
     BadPackage { package: String },
@@ -208,13 +208,13 @@ pub enum Problem {
     BadMode { mode: String },
     #[error("`{path}` is written by the component `{other}` too")]
     FileTwice { path: String, other: String },
-    #[error("`{name}` is no name for this file")]
+    #[error("`{name}` is not a valid name for this file")]
     BadFileName { name: String },
 
     // Templates
     #[error("there is no template `{path}`")]
     NoTemplate { path: String },
-    #[error("a template starts with a line that declares its values")]
+    #[error("the first line of a template must declare its values")]
     NoTemplateHeader,
     #[error("the value `{name}` is declared and not used")]
     UnusedValue { name: String },
@@ -224,11 +224,11 @@ pub enum Problem {
     Template { message: String },
 
     // The lock
-    #[error("this is no genhost.lock: it has no version")]
+    #[error("this is not a genhost.lock: it has no version")]
     NotALock,
-    #[error("this genhost.lock is of version {found}, and this genhost knows version {known}")]
+    #[error("this genhost.lock has version {found}, and this genhost supports version {known}")]
     LockVersion { found: u64, known: u32 },
-    #[error("this genhost.lock is not as `genhost lock` wrote it")]
+    #[error("this genhost.lock was edited")]
     LockEdited,
     #[error("there is no lock `{path}`")]
     NoLock { path: String },
@@ -244,17 +244,17 @@ pub enum Problem {
     WrongSignature { what: String, expected: String, found: String },
     #[error("{sums} has no line for `{file}`")]
     NotInSums { sums: String, file: String },
-    #[error("nobody says where the archive `{label}` is")]
+    #[error("the URL of the archive `{label}` is unknown")]
     NoArchive { label: String },
     #[error("no system of this cluster has an archive `{label}`")]
     UnknownArchive { label: String, known: Vec<String> },
-    #[error("there is no place for what is fetched: neither XDG_CACHE_HOME nor HOME says one")]
+    #[error("there is no cache folder: neither XDG_CACHE_HOME nor HOME is set")]
     NoCache,
     #[error("`{path}` is missing")]
     ToolMissing { path: String, package: String },
     #[error("{program} failed: {reason}")]
     ToolFailed { program: String, reason: String },
-    #[error("what `{program}` printed is not understood: {line}")]
+    #[error("cannot parse the output of `{program}`: {line}")]
     ToolMisread { program: String, line: String },
     #[error(
         "the packages of the source `{source_name}` cannot be locked: genhost has only the fingerprint of its key, {fingerprint}"
@@ -262,11 +262,11 @@ pub enum Problem {
     KeyNeeded { source_name: String, fingerprint: String },
 
     // Secrets
-    #[error("{mode:04o} lets others read or change `{path}`")]
+    #[error("mode {mode:04o} lets other users read or change `{path}`")]
     SecretsReadable { path: String, mode: u32 },
-    #[error("`{path}` is missing, and all secrets of this cluster's hosts come from it")]
+    #[error("`{path}` is missing: all secrets of this cluster's hosts are derived from it")]
     NoSecrets { path: String },
-    #[error("this file is empty, and held the root of every secret")]
+    #[error("this file is empty; it contained the root of every secret")]
     EmptySecrets,
     #[error("the root is not 32 bytes")]
     BadRoot,
@@ -276,9 +276,9 @@ pub enum Problem {
     BadCertificate,
     #[error("this is not an RSA key in PKCS#1")]
     BadPrivateKey,
-    #[error("certificate and key do not belong together")]
+    #[error("the certificate and the key do not match")]
     KeyPairMismatch,
-    #[error("the VPN server's key could not be made: {reason}")]
+    #[error("the VPN server's key could not be generated: {reason}")]
     KeyGeneration { reason: String },
     #[error(
         "the secret `{label}` is empty, longer than 127 bytes, has control characters, or blanks at an end, which \
@@ -289,53 +289,53 @@ pub enum Problem {
     PreSharedKeyNotAscii,
     #[error("`consul/gossip` is not 32 bytes in base64")]
     BadGossipKey,
-    #[error("made `{path}`: every password and key of this cluster comes from it")]
+    #[error("created `{path}`: every password and key of this cluster is derived from it")]
     SecretsMade { path: String },
     #[error("`{label}` can be guessed: {reason}")]
     WeakPassword { label: String, reason: String },
     #[error("`{label}` is not a UUID in lower case")]
     BadToken { label: String },
-    #[error("`{label}` is a key, which is not set by hand")]
+    #[error("`{label}` is a key and cannot be set by hand")]
     SecretNotToSet { label: String },
-    #[error("`{label}` is a key, which stands in files of hosts only")]
+    #[error("`{label}` is a key, which only files of hosts contain")]
     SecretNotToShow { label: String },
     #[error("the epoch of `{label}` is not a whole number of 2 or more")]
     BadEpoch { label: String },
-    #[error("`vpn/server` has no epoch: its key and certificate stand below `vpn_server`")]
+    #[error("`vpn/server` has no epoch: its key and certificate are below `vpn_server`")]
     EpochOfKeyPair,
-    #[error("this file is laid out so that `{line}` cannot be put into it")]
+    #[error("`{line}` cannot be inserted automatically into a file of this layout")]
     EpochByHand { line: String },
     #[error("`{label}` is set by hand here")]
     OwnNotToRotate { label: String },
-    #[error("the secrets were not read from a file that could be changed")]
+    #[error("the secrets were not read from a writable file")]
     SecretsNotAFile,
-    #[error("`{label}` has a new value, and {hosts} hosts and roles have other user-data by it")]
+    #[error("`{label}` has a new value, which changes the user-data of {hosts} hosts and roles")]
     SecretRotated { label: String, hosts: usize },
 
     // Output
     #[error("cannot write `{path}`: {reason}")]
     Unwritable { path: String, reason: String },
-    #[error("`{path}` is {what} that another user (uid {owner}) has put in the way of the output")]
+    #[error("the output `{path}` is {what} of another user (uid {owner})")]
     Planted { path: String, what: &'static str, owner: u32 },
-    #[error("`{path}` is there already, and genhost never overwrites it")]
+    #[error("`{path}` already exists, and genhost never overwrites it")]
     WouldOverwrite { path: String },
-    #[error("`{path}` is read for this very output, and would be lost")]
+    #[error("`{path}` is an input of this run and would be overwritten")]
     OutputIsInput { path: String },
-    #[error("`{path}` does not keep all that has secrets in it out of version control")]
+    #[error("`{path}` does not exclude all files with secrets from version control")]
     NotIgnored { path: String, missing: Vec<String> },
     #[error("{format} cannot be written: {reason}")]
     Emit { format: &'static str, reason: String },
     #[error("{host}: {bytes} bytes of user-data, {over} over the {limit} of {platform}")]
     OverLimit { host: String, bytes: usize, limit: usize, over: usize, platform: String },
-    #[error("{host}: compressed to {bytes} bytes, as {plain} are too many for {platform}")]
+    #[error("{host}: compressed to {bytes} bytes, since {plain} exceed the limit of {platform}")]
     Compressed { host: String, plain: usize, bytes: usize, platform: String },
-    #[error("{host}: compressed and as text it has {bytes} bytes, as {plain} are too many for {platform}")]
+    #[error("{host}: compressed and encoded as {bytes} bytes of text, since {plain} exceed the limit of {platform}")]
     CompressedAsText { host: String, plain: usize, bytes: usize, platform: String },
-    #[error("{host}: this platform takes it compressed, which is nothing for a terminal")]
+    #[error("{host}: this platform requires compressed user-data, which cannot be printed to a terminal")]
     GzipOnATerminal { host: String },
     #[error("nothing reads `{path}`")]
     NothingReads { path: String },
-    #[error("{host}: `{path}` is not read back as it was meant: {reason}")]
+    #[error("{host}: `{path}` would be misread: {reason}")]
     OutputMisread { host: String, path: String, reason: String },
 }
 
@@ -369,13 +369,13 @@ impl Problem {
             Self::ByteOrderMark => "save it as UTF-8 without a byte order mark".into(),
             Self::EmptyFile => "`genhost init` writes one to start from, in a directory that has none".into(),
             Self::FileTooLarge { .. } => {
-                "split the cluster; nothing that genhost reads grows like this by itself".into()
+                "split the cluster; genhost never needs input of this size".into()
             }
             Self::TabInYaml => "use spaces".into(),
-            Self::SeveralDocuments => "a file is one cluster: take out the line `---` and what does not belong".into(),
+            Self::SeveralDocuments => "a file describes one cluster: remove the line `---` and the other documents".into(),
             Self::DuplicateKey { .. } => "keep one of them".into(),
             Self::KeyNotText => "put it in quotes".into(),
-            Self::NestedTooDeep | Self::TooManyValues => "nothing that genhost reads grows like this by itself".into(),
+            Self::NestedTooDeep | Self::TooManyValues => "genhost never needs input of this size".into(),
             Self::UnknownKey { key, known } => suggest(key, known)?,
             Self::UnknownWord { word, known } => return suggestion(word, known),
             Self::QuotesNeeded { .. } => "put it in quotes".into(),
@@ -388,89 +388,89 @@ impl Problem {
             },
             Self::UnableSystem { able, .. } => format!("`os` can be {}", list(able)),
             Self::NoVpnServer => "give one host `roles: [vpn-server]`".into(),
-            Self::TwoVpnServers { .. } => "take the role from one of them".into(),
+            Self::TwoVpnServers { .. } => "remove the role from one of them".into(),
             Self::NoConsulServer => "give one host `consul: server`".into(),
             Self::NoRoles { .. } => "for example `roles: [swarm-agent]`".into(),
             Self::HostNamedLikeRole { .. } | Self::AccountTaken { .. } => "choose another name".into(),
-            Self::RangesOverlap => "keep them apart: people's laptops and hosts must never meet on one address".into(),
+            Self::RangesOverlap => "separate them: a laptop and a host must never get the same address".into(),
             Self::NobodyOfVagrant => {
-                "say `platform: vagrant` of one, or `--all` to have all of them on this machine".into()
+                "set `platform: vagrant` for a host, or use `--all` to run all of them on this machine".into()
             }
-            Self::NetworkWithoutSeed { .. } => "take `network` out, or say `platform: bare`".into(),
-            Self::GatewayOutside { .. } => "give a gateway that the host reaches without one".into(),
-            Self::CannotFetch { .. } => "run it again: what was fetched so far is kept; or say other urls under `artifacts`".into(),
+            Self::NetworkWithoutSeed { .. } => "remove `network`, or set `platform: bare`".into(),
+            Self::GatewayOutside { .. } => "choose a gateway inside the host's network".into(),
+            Self::CannotFetch { .. } => "run it again (finished downloads are kept), or add other URLs under `artifacts`".into(),
             Self::NoDigest { .. } => {
                 "run it again, or write a digest that you know into a stack file of your own (`--profiles`)".into()
             }
             Self::WrongHash { .. } => {
-                "do not use that file before you know why; a pin of your own stands under `artifacts`".into()
+                "do not use that file before you know why it differs; to pin another one, use `artifacts`".into()
             }
             Self::NotABuild { .. } => "name a folder that `genhost build` has written, or a new one to write to".into(),
-            Self::AnotherBuild { .. } => "wait for it, or write somewhere else".into(),
+            Self::AnotherBuild { .. } => "wait for it, or choose another output folder".into(),
             Self::Interrupted => "run it again".into(),
             Self::NotReproducible { .. } => {
-                "a template of yours, or genhost itself, asks something that is no input: please tell us when it is genhost".into()
+                "a template of yours, or genhost itself, depends on something that is not an input; if it is genhost, please report it".into()
             }
-            Self::NotAsBuilt { .. } => "`genhost diff` tells what changed; `genhost build` builds it anew".into(),
-            Self::NobodyOfTerraform => "say `platform: digitalocean` or `platform: hetzner` of one".into(),
+            Self::NotAsBuilt { .. } => "`genhost diff` lists what changed; `genhost build` rebuilds it".into(),
+            Self::NobodyOfTerraform => "set `platform: digitalocean` or `platform: hetzner` for a host".into(),
             Self::NotOfTerraform { .. } => {
-                "its user-data is made as ever; where the VPN's address is new, with \
+                "create it as usual; if the VPN's address is new, with \
                  `--set vpn.endpoint=$(terraform output -raw vpn_endpoint)`"
                     .into()
             }
-            Self::EndpointNeeded { .. } => "say `vpn.endpoint`, where it is reached".into(),
+            Self::EndpointNeeded { .. } => "set `vpn.endpoint` to its address".into(),
             Self::ForeignFile { .. } => {
-                "name a folder that does not exist, or that only an earlier run has filled".into()
+                "name a new folder, or one that only earlier runs have written to".into()
             }
-            Self::NameNeeded => "take one of the cluster file, with `--host`".into(),
+            Self::NameNeeded => "name a host of the cluster file with `--host`".into(),
             Self::NoImage { platform, system } => {
-                format!("add `images: {{{system}: …}}` to profiles/platforms/{platform}.yaml, or take another `os`")
+                format!("add `images: {{{system}: …}}` to profiles/platforms/{platform}.yaml, or choose another `os`")
             }
-            Self::NotADisk => "say `--format raw` or `--format qcow2`".into(),
+            Self::NotADisk => "use `--format raw` or `--format qcow2`".into(),
             Self::ProgramTooOld { package, .. } => {
                 format!("Debian 13 has a newer {package}, and Debian 12 has it in bookworm-backports")
             }
             Self::NoDiskImage { able, .. } => format!(
-                "there are of {}; another gets `image: {{packages: […]}}` in profiles/systems",
+                "available: {}; for another system, add `image: {{packages: […]}}` to its profile",
                 list(able)
             ),
             Self::NoArtifactFile { .. } => "pin its sha256 under `artifacts` in cluster.yaml, and `genhost lock`".into(),
             Self::NetworksOverlap { .. } => "choose another network for one of them, such as 10.77.0.0/16".into(),
-            Self::PrivateEndpoint { .. } => "say where hosts elsewhere reach the vpn-server, if there are any".into(),
+            Self::PrivateEndpoint { .. } => "set the address at which hosts elsewhere reach the vpn-server, if there are any".into(),
             Self::SmallPool { smallest, .. } => format!("choose one of /{smallest} or larger, such as 10.77.0.0/16"),
             Self::NoOption { .. } => "for example `max-size=10m`".into(),
             Self::OptionLacking { .. } => "add it".into(),
             Self::UnknownOption { option, known, .. } => suggest(option, known)?,
-            Self::VagrantFull => "leave `--all` out, and say `platform: vagrant` of those to run here".into(),
+            Self::VagrantFull => "omit `--all`, and set `platform: vagrant` for the hosts to run here".into(),
             Self::RangeBackwards { .. } => "`first` is the lower address".into(),
             Self::AddressOutside { first, last, .. } | Self::RangeOutside { first, last, .. } => {
                 format!("stay within {first} and {last}")
             }
-            Self::AddressOfGateway { .. } => "take the next one".into(),
-            Self::AddressInRange { .. } => "take one outside, or move the range".into(),
-            Self::AddressTaken { .. } => "give one of them another, or none, and genhost allots it".into(),
+            Self::AddressOfGateway { .. } => "choose the next address".into(),
+            Self::AddressInRange { .. } => "choose one outside, or move the range".into(),
+            Self::AddressTaken { .. } => "choose another for one of them, or omit it: genhost allots one".into(),
             Self::AddressLocked { other, .. } => format!("choose another, or give `{other}` a `vpn_address`"),
-            Self::AddressMoved { .. } => "leave the ranges as they were, or re-create the host; `genhost lock` keeps its new address".into(),
+            Self::AddressMoved { .. } => "restore the ranges, or re-create the host; `genhost lock` keeps its new address".into(),
             Self::AddressDisplaced { address, .. } => format!(
                 "`genhost lock` keeps the addresses of all hosts from now on; so does `vpn_address: {address}`"
             ),
-            Self::NetworkFull => "take a larger `vpn.network`".into(),
+            Self::NetworkFull => "choose a larger `vpn.network`".into(),
             Self::ExampleEndpoint { .. } => {
                 "set it to the vpn-server's address: in cluster.yaml (`genhost init --endpoint ADDRESS`), \
                  or with `--set vpn.endpoint=ADDRESS`"
                     .into()
             }
             Self::NobodyBegins => {
-                "give a host the role `swarm-manager`; hosts rendered by role join what it began".into()
+                "give a host the role `swarm-manager`; hosts rendered by role join its Swarm".into()
             }
-            Self::NoChoice { choice, .. } => format!("say `install: {{{choice}: …}}` in cluster.yaml"),
+            Self::NoChoice { choice, .. } => format!("set `install: {{{choice}: …}}` in cluster.yaml"),
             Self::NoPinnedHash { artifact, .. } => format!(
                 "pin it on first download with `genhost lock`, or write its hash into cluster.yaml: \
                  `artifacts: {{{artifact}: {{sha256: {{amd64: …}}}}}}`"
             ),
             Self::KeyUnused { .. } => "write `[signed-by=$KEY_FILE]` into the line".into(),
             Self::NoVersionValue { artifact, version, value } => format!(
-                "take another version, or say it in a copy of `artifacts/{artifact}.yaml` below `--profiles`: \
+                "choose another version, or define it in a copy of `artifacts/{artifact}.yaml` below `--profiles`: \
                  `versions: {{{version}: {{values: {{{value}: …}}}}}}`"
             ),
             Self::NoPinnedDigest { known, .. } => format!(
@@ -478,52 +478,52 @@ impl Problem {
                  (`--profiles`)",
                 list(known)
             ),
-            Self::AllBesideOne => "keep one or the other".into(),
+            Self::AllBesideOne => "remove one of them".into(),
             Self::SecretInTheOpen { mode, .. } => {
                 let mode = mode & 0o700;
-                format!("give the file `mode: \"{mode:04o}\"` in component.yaml, or leave the secret out")
+                format!("give the file `mode: \"{mode:04o}\"` in component.yaml, or remove the secret")
             }
             Self::SecretAndValue { name } => format!("rename one of them: templates see both as `this.{name}`"),
             Self::SecretOfNobody { label, known } => suggest(label, known)?,
             Self::PortOfVpn { .. } => "open another port".into(),
             Self::ImageName { .. } => {
-                "one underscore or two may stand between letters and digits, none at the end".into()
+                "one or two underscores may separate letters and digits, and none may be at the end".into()
             }
             Self::ImageVersion => "write the version itself; `{arch}` stands for the architecture".into(),
-            Self::ImageIsArtifact { .. } => "call one of them otherwise".into(),
+            Self::ImageIsArtifact { .. } => "rename one of them".into(),
             Self::ImageWithout { image, .. } => {
                 format!("an archive is pinned: `images: {{{image}: {{urls: [https://…], sha256: {{amd64: …}}}}}}`")
             }
             Self::NoUrl { artifact, .. } => {
-                format!("say `artifacts: {{{artifact}: {{urls: [https://…]}}}}` in cluster.yaml")
+                format!("set `artifacts: {{{artifact}: {{urls: [https://…]}}}}` in cluster.yaml")
             }
-            Self::NoVersion { part } => format!("say `versions: {{{part}: …}}` in cluster.yaml"),
+            Self::NoVersion { part } => format!("set `versions: {{{part}: …}}` in cluster.yaml"),
             Self::UnknownPlaceholder { .. } => {
                 "there are {version}, {arch}, {distribution}, {release}, {codename} and {version:PART}".into()
             }
             Self::BadMode { .. } => "for example \"0644\", in quotes".into(),
-            Self::FileTwice { .. } => "two components cannot share a file; take one of them out, or rename".into(),
+            Self::FileTwice { .. } => "two components cannot share a file; remove one of them, or rename the file".into(),
             Self::BadFileName { .. } => "use lower-case letters, digits and hyphens (underscores for artifacts)".into(),
-            Self::NoTemplateHeader => "make the first line `{# values: … #}`, naming every value it uses".into(),
-            Self::UnusedValue { .. } => "take it out of the first line".into(),
+            Self::NoTemplateHeader => "start with `{# values: … #}`, which names every value that the template uses".into(),
+            Self::UnusedValue { .. } => "remove it from the first line".into(),
             Self::NotALock | Self::LockEdited => {
-                "bring back the file as it was, or move it away and run `genhost lock`, which pins everything anew".into()
+                "restore the file, or move it away and run `genhost lock`, which pins everything again".into()
             }
             Self::LockVersion { .. } => "use the genhost that wrote it, or move it away and run `genhost lock`".into(),
             Self::NoLock { .. } | Self::LockStale { .. } | Self::LockBehind { .. } => "run `genhost lock`".into(),
             Self::NotLocked { name, known } | Self::UnknownArchive { label: name, known } => suggest(name, known)?,
             Self::ToolMissing { package, .. } => format!("install the package `{package}`"),
             Self::NoArchive { label } => format!(
-                "say `--archive {label}=https://…`, or run `apt-get update` on a machine that has it among its own sources"
+                "use `--archive {label}=https://…`, or run `apt-get update` on a machine that has it among its own sources"
             ),
             Self::KeyNeeded { source_name, fingerprint } => format!(
-                "fetch that key (`gpg --recv-keys {fingerprint}`, `gpg --export {fingerprint} >{source_name}.gpg`) and say \
+                "fetch that key (`gpg --recv-keys {fingerprint}`, `gpg --export {fingerprint} >{source_name}.gpg`) and use \
                  `--key {source_name}={source_name}.gpg`"
             ),
             Self::SecretsReadable { path, .. } => format!("chmod 600 {path}"),
             Self::NoSecrets { .. } => {
-                "copy it from where the cluster was made, or name it with --secrets FILE; for a cluster without any host yet, \
-                 `genhost secrets init` makes one"
+                "copy it from where the cluster was created, or name it with --secrets FILE; for a cluster that has no hosts yet, \
+                 `genhost secrets init` creates one"
                     .into()
             }
             Self::EmptySecrets
@@ -532,33 +532,33 @@ impl Problem {
             | Self::BadCertificate
             | Self::BadPrivateKey
             | Self::KeyPairMismatch => {
-                "bring back your copy of the file; a new one is a new cluster, and every host must be made again".into()
+                "restore your copy of the file; with a new one you have to re-create every host".into()
             }
             Self::BadPassword { .. } | Self::PreSharedKeyNotAscii => "choose another".into(),
-            Self::WeakPassword { .. } => "choose a longer one, or leave the line out: a derived password has 120 bits".into(),
+            Self::WeakPassword { .. } => "choose a longer one, or remove the line: a derived password has 120 bits".into(),
             Self::BadToken { .. } => "`uuidgen` makes one".into(),
-            Self::SecretNotToSet { label } => format!("leave the line out; `genhost secrets rotate {label}` gives it another value"),
+            Self::SecretNotToSet { label } => format!("remove the line; `genhost secrets rotate {label}` gives it another value"),
             Self::SecretNotToShow { .. } => "`genhost show HOST PATH` prints the file".into(),
-            Self::BadEpoch { .. } => "leave the line out for the first epoch".into(),
-            Self::EpochOfKeyPair => "`genhost secrets rotate vpn/server` makes new ones".into(),
+            Self::BadEpoch { .. } => "remove the line for the first epoch".into(),
+            Self::EpochOfKeyPair => "`genhost secrets rotate vpn/server` generates new ones".into(),
             Self::EpochByHand { line } => format!("add `{line}` below `epochs:` by hand"),
-            Self::OwnNotToRotate { .. } => "write another value here, or take the line out".into(),
+            Self::OwnNotToRotate { .. } => "write another value here, or remove the line".into(),
             Self::SecretsNotAFile => "name the file with --secrets".into(),
             Self::SecretRotated { .. } => "re-create the hosts that are listed, the vpn-server first".into(),
             Self::BadGossipKey => "`consul keygen` makes one".into(),
             Self::SecretsMade { .. } => "keep it out of version control, and keep a copy".into(),
             Self::OutputIsInput { .. } => "write to another file".into(),
-            Self::Planted { .. } => "write somewhere else, best into a folder that only you can write to".into(),
-            Self::WouldOverwrite { .. } => "move it away, or work in another directory".into(),
+            Self::Planted { .. } => "write to another folder, preferably one that only you can write to".into(),
+            Self::WouldOverwrite { .. } => "move it away, or use another directory".into(),
             Self::NotIgnored { missing, .. } => format!("add {}", list(missing)),
-            Self::OverLimit { .. } => "fewer hosts or users, or a platform that takes more".into(),
-            Self::Compressed { .. } => "cloud-init unpacks it; give it to the platform as a file, not as text".into(),
-            Self::CompressedAsText { .. } => "cloud-init unpacks it; `genhost show HOST` and `genhost show HOST PATH` tell what it says".into(),
+            Self::OverLimit { .. } => "use fewer hosts or users, or a platform with a higher limit".into(),
+            Self::Compressed { .. } => "cloud-init unpacks it; upload it as a file, not as text".into(),
+            Self::CompressedAsText { .. } => "cloud-init unpacks it; `genhost show HOST` and `genhost show HOST PATH` print the contents".into(),
             Self::GzipOnATerminal { .. } => "write it to a file, with `-o`".into(),
-            Self::NothingReads { .. } => "profiles are roles/, stacks/, systems/, platforms/ and artifacts/NAME.yaml; \
+            Self::NothingReads { .. } => "profiles are files NAME.yaml in roles/, stacks/, systems/, platforms/ and artifacts/; \
                  a template is named by the component.yaml beside it"
                 .into(),
-            Self::OutputMisread { .. } => "this is a fault of a component's template; see `docs/components.md`".into(),
+            Self::OutputMisread { .. } => "the fault is in a component's template; see `docs/components.md`".into(),
             Self::Yaml { .. }
             | Self::MissingKey { .. }
             | Self::WrongType { .. }
