@@ -612,3 +612,22 @@ for words, known in [(fields['platform'], 'hetzner'), (fields['os'], 'debian-12'
     let output = run("/usr/bin/python3", &["-c", script], workplace.as_ref());
     assert!(output.status.success(), "{}", text(&output));
 }
+
+/// A key logs in as the image's default user; the time zone is set; commands run after genhost's own.
+#[test]
+fn cloud_init_sets_what_a_user_wants_besides_the_cluster() {
+    let host = Host::all().into_iter().find(|host| host.case == "swarm-mode/options-swarm-local").expect("the case");
+    let script = "seed=/var/lib/cloud/seed/nocloud; mkdir -p $seed; cp /user-data $seed/; echo 'instance-id: i-1' >$seed/meta-data
+        echo 'datasource_list: [NoCloud]\nnetwork: {config: disabled}' >/etc/cloud/cloud.cfg.d/99-test.cfg
+        rm -rf /var/lib/cloud/instance*; mkdir -p /usr/share/zoneinfo/Asia; : >/usr/share/zoneinfo/Asia/Tokyo
+        (cloud-init init --local; cloud-init init) >/said 2>&1 || { cat /said; exit 1; }
+        for module in users_groups ssh timezone runcmd; do cloud-init single --name $module >/said 2>&1 || { cat /said; exit 1; }; done
+        cut -d' ' -f1,3 /home/debian/.ssh/authorized_keys; readlink /etc/localtime; cat /etc/timezone
+        tail -n3 /var/lib/cloud/instance/scripts/runcmd";
+    let output = in_root("bookworm", host.workplace.as_ref(), "cp user-data disk/root/", script);
+    assert_eq!(
+        text(&output),
+        "ssh-ed25519 me@home\n/usr/share/zoneinfo/Asia/Tokyo\nAsia/Tokyo\n'/usr/lib/genhost/first-boot'\n\
+         'sh' '-c' 'echo '\\''one: two'\\'' >/etc/one'\n'touch' '/etc/a b'\n"
+    );
+}

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, ArtifactName, ComponentName, Endpoint, HostName, HubName, Interface, InterfaceAddress, LabelKey,
-    LabelWord, Network, NicName, ProfileName, Sha256, SystemName, Url, UserName, Version,
+    AccountName, ArtifactName, Command, ComponentName, Endpoint, HostName, HostOptions, HubName, Interface,
+    InterfaceAddress, LabelKey, LabelWord, Network, NicName, PackageName, ProfileName, Sha256, SshKey, SystemName,
+    Timezone, Url, UserName, Version,
 };
 use crate::yaml::{Entries, Located};
 
@@ -55,6 +56,17 @@ pub struct ClusterFile {
     /// What the hosts' own firewall lets through.
     #[serde(default)]
     pub firewall: FirewallSection,
+    /// SSH keys that may log in as the default user of every host's image.
+    #[serde(default)]
+    pub ssh_authorized_keys: Vec<SshKey>,
+    /// Debian packages to install.
+    #[serde(default)]
+    pub packages: Vec<PackageName>,
+    /// Time zone, such as Europe/Berlin.
+    pub timezone: Option<Timezone>,
+    /// Commands at the end of the first boot, after the cluster's units are started: text for a shell, or a list of words.
+    #[serde(default)]
+    pub runcmd: Vec<Command>,
 }
 
 /// Values of one component.
@@ -189,6 +201,17 @@ pub struct HostSection {
     /// Components besides those of its roles.
     #[serde(default)]
     pub components: Vec<Located<ComponentName>>,
+    /// SSH keys that may log in as the default user of its image, besides the cluster's.
+    #[serde(default)]
+    pub ssh_authorized_keys: Vec<SshKey>,
+    /// Debian packages to install, besides the cluster's.
+    #[serde(default)]
+    pub packages: Vec<PackageName>,
+    /// Time zone, such as Europe/Berlin; else the cluster's.
+    pub timezone: Option<Timezone>,
+    /// Commands at the end of the first boot, after the cluster's units are started, and the cluster's commands: text for a shell, or a list of words.
+    #[serde(default)]
+    pub runcmd: Vec<Command>,
 }
 
 /// A network that is set up by hand.
@@ -304,5 +327,29 @@ impl JsonSchema for OpenPort {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string", "pattern": "^[0-9]{1,5}/(tcp|udp)$" })
+    }
+}
+
+impl ClusterFile {
+    /// What every host has besides the cluster.
+    pub fn options(&self) -> HostOptions {
+        HostOptions {
+            ssh_authorized_keys: self.ssh_authorized_keys.clone(),
+            packages: self.packages.clone(),
+            timezone: self.timezone.clone(),
+            runcmd: self.runcmd.clone(),
+        }
+    }
+}
+
+impl HostSection {
+    /// What this host has besides the cluster and the options of all hosts.
+    pub fn options(&self) -> HostOptions {
+        HostOptions {
+            ssh_authorized_keys: self.ssh_authorized_keys.clone(),
+            packages: self.packages.clone(),
+            timezone: self.timezone.clone(),
+            runcmd: self.runcmd.clone(),
+        }
     }
 }

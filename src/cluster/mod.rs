@@ -4,6 +4,7 @@
 mod address;
 mod file;
 mod kind;
+mod options;
 mod word;
 
 use std::collections::BTreeMap;
@@ -15,10 +16,11 @@ pub use file::{
     RangeSection, Setting, Settings, VpnSection,
 };
 pub use kind::Kind;
+pub use options::{Command, HostOptions};
 pub use word::{
     AccountName, Arch, ArtifactName, ComponentName, Endpoint, Fingerprint, HostName, HostPath, HubName, ImageDigest,
-    Interface, LabelKey, LabelWord, ListenAddress, NicName, Origin, PackageName, ProfileName, Sha256, SystemName,
-    UnitName, Url, UserName, Version, WordError,
+    Interface, LabelKey, LabelWord, ListenAddress, NicName, Origin, PackageName, ProfileName, Sha256, SshKey,
+    SystemName, Timezone, UnitName, Url, UserName, Version, WordError,
 };
 
 use crate::diagnostic::Problem;
@@ -57,6 +59,8 @@ pub struct Cluster {
     pub host_components: Vec<Located<ComponentName>>,
     /// Values for components, each at its place.
     pub settings: BTreeMap<ComponentName, BTreeMap<ArtifactName, Located<Setting>>>,
+    /// What every host has besides the cluster.
+    pub options: HostOptions,
     /// Ports opened to the public side.
     pub open: Vec<Located<OpenPort>>,
     /// What people on the VPN reach; `None`: all that is offered to them.
@@ -138,6 +142,8 @@ pub struct Host {
     pub labels: BTreeMap<LabelKey, LabelWord>,
     /// Components besides those of its roles.
     pub components: Vec<Located<ComponentName>>,
+    /// What it has besides the cluster, the options of all hosts among it.
+    pub options: HostOptions,
 }
 
 /// Why a host has its VPN address.

@@ -187,6 +187,15 @@ words! {
     /// Debian's name of an architecture, or `all` for what runs on every one.
     Arch: "an architecture", "amd64, arm64 or all", "^(amd64|arm64|all)$", |t| matches!(t, "amd64" | "arm64" | "all");
 
+    /// An SSH public key, as `ssh-keygen` writes it.
+    SshKey: "an SSH public key", "one line of a .pub file, such as `ssh-ed25519 AAAA… me@home`",
+        "^(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?$", super::options::is_ssh_key;
+
+    /// A time zone of the tz database.
+    Timezone: "a time zone", "a name of the tz database, such as Europe/Berlin",
+        "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$",
+        |t| t.len() <= 64 && t.split('/').all(|part| !part.is_empty() && all(part, |b| is_plain(b) || b == b'+'));
+
     /// Name of a Debian package (Debian Policy 5.6.7).
     PackageName: "a package name", "letters a-z, digits and + - . only, the first a letter or a digit",
         "^[a-z0-9][a-z0-9+.-]+$", |t| (2..=128).contains(&t.len()) && starts_alnum(t) && all(t, |b| is_lower(b) || b"+-.".contains(&b));

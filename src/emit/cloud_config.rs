@@ -35,6 +35,15 @@ fn cloud_config(tree: &HostTree) -> Result<String, WriteError> {
     }
     // cloud-init's own default fails where no locales are installed.
     out.push_str("locale: C.UTF-8\n");
+    if let Some(timezone) = &tree.timezone {
+        writeln!(out, "timezone: {}", yaml::write_text(timezone.as_str())?)?;
+    }
+    if !tree.ssh_authorized_keys.is_empty() {
+        out.push_str("ssh_authorized_keys:\n");
+    }
+    for key in &tree.ssh_authorized_keys {
+        writeln!(out, "- {}", yaml::write_text(key.as_str())?)?;
+    }
     commands(&mut out, "bootcmd", &tree.bootcmd)?;
     if !tree.files.is_empty() {
         out.push_str("write_files:\n");

@@ -121,6 +121,7 @@ impl Validation<'_> {
         if is_whole && !servers.is_empty() && hosts.iter().all(|host| host.consul == ConsulRole::Client) {
             self.fault(start, Problem::NoConsulServer);
         }
+        let options = file.options();
         let images = self.images(file.images);
         if !self.faults.is_empty() {
             return Err(self.faults);
@@ -129,6 +130,7 @@ impl Validation<'_> {
         let host_components: BTreeMap<_, _> = of_hosts.map(|component| (&component.value, component)).collect();
         let host_components = host_components.into_values().cloned().collect();
         Ok(Cluster {
+            options,
             name: file.name.value,
             stack: file.stack,
             system: file.os,
@@ -406,6 +408,7 @@ impl Validation<'_> {
             network: section.network.as_ref().map(|network| network.value.clone()),
             labels: section.labels.clone(),
             components: section.components.clone(),
+            options: file.options().with(&section.options()),
         })
     }
 }

@@ -12,7 +12,7 @@ pub use tree::{Content, File, HostId, HostTree, Mode, PackageSource};
 
 use std::fmt::Write as _;
 
-use crate::cluster::{HostName, HostPath};
+use crate::cluster::{Command, HostName, HostPath};
 use crate::diagnostic::{Result, Sources};
 use crate::resolve::{Artifact, HostPlan, Subject};
 
@@ -33,6 +33,8 @@ pub fn render(engine: &mut Engine, sources: &mut Sources, plan: &HostPlan) -> Re
         system: plan.system.clone(),
         network: plan.network.clone(),
         roles: plan.roles.clone(),
+        ssh_authorized_keys: plan.options.ssh_authorized_keys.clone(),
+        timezone: plan.options.timezone.clone(),
         bootcmd: Vec::new(),
         runcmd: Vec::new(),
         files: Default::default(),
@@ -51,6 +53,7 @@ pub fn render(engine: &mut Engine, sources: &mut Sources, plan: &HostPlan) -> Re
             tree.files.insert(file.path.clone(), File { mode: Mode(file.mode), content: Content::Text(text) });
         }
     }
+    tree.runcmd.extend(plan.options.runcmd.iter().map(Command::words));
     for key in plan.apt.values().filter_map(|source| source.key.as_ref()) {
         let content = Content::Text(key.text.clone());
         tree.files.insert(key.path.clone(), File { mode: Mode(0o644), content });

@@ -6,7 +6,9 @@ use std::fmt;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Serialize, Serializer};
 
-use crate::cluster::{ArtifactName, HostName, HostPath, NetworkSection, ProfileName, Sha256, SystemName, UnitName};
+use crate::cluster::{
+    ArtifactName, HostName, HostPath, NetworkSection, ProfileName, Sha256, SshKey, SystemName, Timezone, UnitName,
+};
 use crate::resolve::Artifact;
 
 pub use crate::resolve::AptSource as PackageSource;
@@ -24,6 +26,12 @@ pub struct HostTree {
     pub network: Option<NetworkSection>,
     /// Its roles.
     pub roles: Vec<ProfileName>,
+    /// SSH keys that may log in as the image's default user.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ssh_authorized_keys: Vec<SshKey>,
+    /// Its time zone; the image's when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<Timezone>,
     /// Commands of every boot, before anything else.
     pub bootcmd: Vec<Vec<String>>,
     /// Commands at the end of the first boot.

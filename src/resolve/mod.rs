@@ -22,8 +22,8 @@ pub use plan::{AptKey, AptSource, HostPlan, Subject};
 pub use values::{FirewallValues, OwnValue, Values};
 
 use crate::cluster::{
-    ArtifactName, Cluster, ComponentName, ConsulRole, Endpoint, Host, HostName, LabelKey, LabelWord, NetworkSection,
-    ProfileName, SystemName, Version,
+    ArtifactName, Cluster, ComponentName, ConsulRole, Endpoint, Host, HostName, HostOptions, LabelKey, LabelWord,
+    NetworkSection, ProfileName, SystemName, Version,
 };
 use crate::diagnostic::{Diagnostic, Problem, Result};
 use crate::load::{Catalogue, KeyRules, Stack, System};
@@ -49,6 +49,7 @@ struct HostFacts<'a> {
     labels: Option<&'a BTreeMap<LabelKey, LabelWord>>,
     consul: ConsulRole,
     extra: &'a [Located<ComponentName>],
+    options: &'a HostOptions,
     /// `None`: it claims one on the host.
     address: Option<Ipv4Addr>,
     account: Label,
@@ -75,6 +76,7 @@ impl<'a> HostFacts<'a> {
             labels: Some(&host.labels),
             consul: host.consul,
             extra: &host.components,
+            options: &host.options,
             address: Some(host.address),
             account: Label::Host(host.name.value.clone()),
             mac: Some(mac(host.name.as_str())),
@@ -103,6 +105,7 @@ impl<'a> HostFacts<'a> {
             labels: known.map(|host| &host.labels),
             consul: known.map(|host| host.consul).or(by_role).unwrap_or(ConsulRole::Client),
             extra: known.map_or(&[], |host| &host.components),
+            options: known.map_or(&cluster.options, |host| &host.options),
             address: known.map(|host| host.address),
             mac: known.map(|host| mac(host.name.as_str())),
             account,
@@ -153,7 +156,11 @@ fn stage<'a>(catalogue: &'a Catalogue, cluster: &'a Cluster, host: &HostFacts<'a
         is_static: host.address.is_some(),
         is_first_manager: is_first_manager(catalogue, cluster, host),
     };
-    Ok(Stage { stack, system, parts: selection.select(&host.roles, host.extra)? })
+    let mut parts = selection.select(&host.roles, host.extra)?;
+    for package in &host.options.packages {
+        parts.packages.entry(package.to_string()).or_default();
+    }
+    Ok(Stage { stack, system, parts })
 }
 
 fn is_first_manager(catalogue: &Catalogue, cluster: &Cluster, host: &HostFacts) -> bool {
@@ -258,6 +265,7 @@ impl Resolver<'_> {
             network: self.host.network.cloned(),
             system: self.host.system.value.clone(),
             components: parts.components,
+            options: self.host.options.clone(),
             packages: parts.packages,
             apt: parts.apt,
             artifacts: parts.artifacts,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::{Artifact, PlannedComponent, Values};
 use crate::cluster::{
-    ArtifactName, Fingerprint, HostName, HostPath, NetworkSection, ProfileName, SystemName, UnitName,
+    ArtifactName, Fingerprint, HostName, HostOptions, HostPath, NetworkSection, ProfileName, SystemName, UnitName,
 };
 use crate::yaml::Located;
 
@@ -30,6 +30,8 @@ pub struct HostPlan {
     pub system: SystemName,
     /// Its components, sorted by name.
     pub components: Vec<PlannedComponent>,
+    /// What it has besides the cluster.
+    pub options: HostOptions,
     /// Packages by name, with the version where one is pinned.
     pub packages: BTreeMap<String, Option<String>>,
     /// Package sources besides the distribution's.
