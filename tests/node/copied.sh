@@ -5,7 +5,7 @@ echo droplet >/etc/hostname
 mount -t tmpfs none /sys/class
 mkdir -p /sys/class/dmi/id
 printf '#!/bin/sh\nexit 1\n' >/stand-in/networkctl
-printf '#!/bin/sh\nexit 1\n' >/stand-in/systemd-detect-virt
+printf '#!/bin/sh\necho none\nexit 1\n' >/stand-in/systemd-detect-virt
 chmod 755 /stand-in/*
 PATH=/stand-in:$PATH
 seen() { echo "DataSource$1: DataSource$1" >/var/lib/cloud/instance/datasource; echo "$2" >/var/lib/cloud/data/instance-id; }
@@ -74,7 +74,7 @@ hardware 564d1234-5678-9abc-def0-00000000face
 boot 'other hardware'
 state
 # A container moves between machines.
-printf '#!/bin/sh\n' >/stand-in/systemd-detect-virt
+printf '#!/bin/sh\necho lxc\n' >/stand-in/systemd-detect-virt
 live
 was=$(mac) all=$(state)
 hardware 564d1234-5678-9abc-def0-00000000cafe
