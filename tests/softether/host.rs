@@ -103,7 +103,7 @@ impl Rendered {
             text.push_str(drop_in);
         }
         let mut unit = Unit { program: instance.to_owned(), ..Unit::default() };
-        let mut stop = String::new();
+        let (mut stop, mut is_foreground) = (String::new(), false);
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
             let value = value.replace("%j", instance).replace("$$", "$");
             let command = value.trim_start_matches(['+', '-']).to_owned();
@@ -112,6 +112,7 @@ impl Rendered {
                     unit.start.push((key.to_owned(), format!("{command} || :")));
                 }
                 "ExecStartPre" | "ExecStart" | "ExecStartPost" => unit.start.push((key.to_owned(), command)),
+                "Type" => is_foreground = value == "exec",
                 "ExecStop" => stop = value,
                 "TimeoutStopSec" => unit.stop_seconds = value,
                 "StateDirectory" => unit.folders.push(format!("/var/lib/{value}")),
@@ -121,6 +122,9 @@ impl Rendered {
             }
         }
         assert_eq!(stop, "", "{name}: systemd's SIGTERM is what stops it");
+        for (_, command) in unit.start.iter_mut().filter(|(key, _)| is_foreground && key == "ExecStart") {
+            *command += " </dev/null >/dev/null 2>&1 &";
+        }
         let order = ["ExecStartPre", "ExecStart", "ExecStartPost"];
         unit.start.sort_by_key(|(key, _)| order.iter().position(|o| o == key));
         unit
